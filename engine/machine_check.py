@@ -144,7 +144,7 @@ def _check_kill(machine: Machine, machines: Machines, workspace: Path, connect: 
         return links[-1]
 
     def away() -> None:
-        links[-1].close()
+        links[-1].abort()
         time.sleep(AWAY_SECONDS)
 
     with tempfile.TemporaryDirectory(prefix=".check-", dir=workspace) as scratch:

@@ -174,18 +174,26 @@ class Agent:
     # ----------------------------------------------------------------------------------------------------------- files
 
     def pin(self, name: str, checkpoint: str) -> Answer:
-        """Keep a checkpoint until it is copied, although its worker may replace it; its files with sizes, or None."""
+        """Keep a checkpoint until it is copied, although its worker may replace it; its files with sizes.
+
+        None if its worker has replaced it already.
+        """
         paths = RunPaths(self._inside(name))
         source = self._inside(f"{name}/checkpoints/{checkpoint}")
         target = paths.folder / PINS / source.name
         if not target.is_dir():
             making = target.with_name(f".{target.name}.{os.getpid()}")
             try:
-                shutil.copytree(source, making, copy_function=os.link, symlinks=True)
+                shutil.copytree(source, making, copy_function=_link_or_copy, symlinks=True)
+                if _files(making) != _files(source):  # its worker is removing it
+                    return None, []
                 making.rename(target)
-            except (OSError, shutil.Error):
+            except (OSError, shutil.Error) as error:
+                if not source.is_dir():
+                    return None, []
+                raise LaunchError(f"{source} cannot be kept until it is copied: {error}") from error
+            finally:
                 shutil.rmtree(making, ignore_errors=True)
-                return None, []
         return [f"{name}/{PINS}/{source.name}", _files(target)], []
 
     def extra(self, name: str) -> Answer:
@@ -317,6 +325,14 @@ def _files(folder: Path) -> list[tuple[str, int]]:
             if path.is_file() and not path.is_symlink():
                 found.append((path.relative_to(folder).as_posix(), path.stat().st_size))
     return sorted(found)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A link costs no disk; not every filesystem has them."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _size(path: Path) -> int:

@@ -5,6 +5,7 @@ What was copied before a cut is not copied again. It decides nothing and starts 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.launch.inputs import Input
+from bertdistill.engine.launch.link import Unreachable
 from bertdistill.engine.launch.mirror import Gate, Mirror, append_part, part_of
 from bertdistill.engine.launch.protocol import Exit
+
+log = logging.getLogger("bertdistill.runner")
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 64 << 10, 4 << 20
 CHUNK_SECONDS = 1.0
@@ -36,20 +40,27 @@ class Courier:
         """Send a file or folder; yields bytes that have arrived. LaunchError if it changes meanwhile."""
         for name, size in item.files:
             path, part = (item.path / name, f"{item.name}/{name}") if name else (item.path, item.name)
-            with path.open("rb") as file:
-                offset = self.call("put", part, -1)[0] if size else 0
-                yield offset
-                while offset <= size:
-                    file.seek(offset)
-                    data = file.read(min(self._chunk, size - offset))
-                    found = self._timed("put", part, offset, blob=data)[0]
-                    yield found - offset
-                    if found == size:
-                        break
-                    offset = found if data and found == offset + len(data) else size + 1
-                else:
-                    raise LaunchError(f"{path} changed while it was sent", hint="Restore it and resume the study.")
+            try:
+                yield from self._push_file(path, part, size)
+            except OSError as error:
+                message = f"{path} cannot be sent to {self.machine}: {error.strerror or error}"
+                raise LaunchError(message, hint="Restore it and resume the study.") from error
         self.call("seal", item.name)
+
+    def _push_file(self, path: Path, part: str, size: int) -> Iterator[int]:
+        with path.open("rb") as file:
+            offset = self.call("put", part, -1)[0] if size else 0
+            yield offset
+            while offset <= size:
+                file.seek(offset)
+                data = file.read(min(self._chunk, size - offset))
+                found = self._timed("put", part, offset, blob=data)[0]
+                yield found - offset
+                if found == size:
+                    break
+                offset = found if data and found == offset + len(data) else size + 1
+            else:
+                raise LaunchError(f"{path} changed while it was sent", hint="Restore it and resume the study.")
 
     def fetch(self, name: str, mirror: Mirror, gate: Gate) -> Iterator[None]:
         """Copy the files that a line names, then append it. What its worker has replaced meanwhile is left out."""
@@ -69,15 +80,22 @@ class Courier:
         mirror.append(gate.line)
 
     def finish(self, name: str, mirror: Mirror, found: Exit, raw: bytes) -> Iterator[None]:
-        """Copy what else an attempt left in its folder, then how it ended."""
+        """Copy what else an attempt left in its folder, then how it ended. What cannot be read is left out."""
         extra, _ = self.call("extra", name)
         for file, size in extra:
             if "/" in file or file.startswith("."):
                 continue
             part = part_of(mirror.paths.folder / file)
             part.unlink(missing_ok=True)
-            yield from self._file(f"{name}/{file}", size, part)
-            part.replace(mirror.paths.folder / file)
+            try:
+                yield from self._file(f"{name}/{file}", size, part)
+            except Unreachable:
+                raise
+            except LaunchError as error:  # not worth the end of an attempt that is complete
+                log.warning("%s is left out: %s", f"{name}/{file}", error)
+                part.unlink(missing_ok=True)
+            else:
+                part.replace(mirror.paths.folder / file)
         mirror.end(found, raw)
 
     def _pull(self, name: str, files: list[tuple[str, int]], part: Path) -> Iterator[None]:

@@ -62,6 +62,7 @@ def _prepare(spec: AttemptSpec) -> Iterator[tuple[str, bool]]:
     named = [spec.data.train, spec.data.report, teacher.model, teacher.outputs, spec.student.init]
     named += [path for one in teacher.ensemble for path in (one.model, one.outputs)]
     named += [path for one in spec.transfer for path in (one.path, one.model)]
+    named += [one.path for one in spec.pretrain]
     yield from ((path, False) for path in named)
 
 

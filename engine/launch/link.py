@@ -56,7 +56,13 @@ class Link(Protocol):
         """Answer of the agent with its bytes. Unreachable if there is none, Refused if it cannot be done."""
         ...
 
-    def close(self) -> None: ...
+    def abort(self) -> None:
+        """From any thread: the call that waits fails, as does every later one. `close` is still to be called."""
+        ...
+
+    def close(self) -> None:
+        """By the thread that calls."""
+        ...
 
 
 def agent_command(python: str, folder: str) -> list[str]:
@@ -78,7 +84,7 @@ def _quoted(word: str) -> str:
 
 @dataclass
 class ProcessLink:
-    """A link over the pipes of a child process. It starts with the first call."""
+    """A link over the pipes of a child process. It starts with the first call, once: what was closed stays closed."""
 
     command: Sequence[str]
     environ: Mapping[str, str] | None = None
@@ -87,6 +93,7 @@ class ProcessLink:
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _said: IO[bytes] | None = field(default=None, init=False)
     _pipe: _Pipe | None = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
 
     def call(self, verb: str, *args: Any, blob: bytes = b"") -> tuple[Any, list[bytes]]:
         try:
@@ -102,8 +109,15 @@ class ProcessLink:
             raise Refused(str(head["error"])[:2000])
         return head.get("value"), blobs
 
+    def abort(self) -> None:
+        """End the child, whose pipes belong to the thread that calls."""
+        self._closed = True  # first: a child that is being started sees it, or is seen here
+        if (child := self._child) is not None:
+            child.kill()
+
     def close(self) -> None:
         """End the child; an agent that is still there ends when its input does."""
+        self._closed = True
         child, said, self._child, self._said, self._pipe = self._child, self._said, None, None, None
         if child is not None:
             child.kill()
@@ -116,7 +130,7 @@ class ProcessLink:
             said.close()
 
     def _open(self) -> _Pipe:
-        self.close()
+        self._refuse_if_closed()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._child = subprocess.Popen(
             self.command,
@@ -127,6 +141,7 @@ class ProcessLink:
             env=self.environ,
             start_new_session=True,
         )
+        self._refuse_if_closed()
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         pipe = _Pipe(self._child.stdout.fileno(), self._child.stdin.fileno(), self.seconds)
@@ -137,6 +152,10 @@ class ProcessLink:
                 raise BrokenFrame("no agent answered")
         self._pipe = pipe
         return pipe
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise BrokenFrame("the connection was closed")
 
     def _failed(self, why: str) -> Unreachable:
         """With what the child said last, such as `Permission denied (publickey)`."""

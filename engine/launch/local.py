@@ -39,8 +39,16 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 
 def worker_command(environ: Mapping[str, str], module: str = WORKER_MODULE) -> tuple[str, ...]:
     """The command that runs a worker, without the run folder at its end."""
-    chosen = tuple(shlex.split(environ.get(COMMAND_VARIABLE, ""))) if module == WORKER_MODULE else ()
-    return chosen or (sys.executable, "-P", "-m", module)
+    chosen = words_of(environ, COMMAND_VARIABLE) if module == WORKER_MODULE else []
+    return tuple(chosen) or (sys.executable, "-P", "-m", module)
+
+
+def words_of(environ: Mapping[str, str], variable: str) -> list[str]:
+    """The words of a command line in the environment; LaunchError if it is not one."""
+    try:
+        return shlex.split(environ.get(variable, ""))
+    except ValueError as error:  # a quote without its end
+        raise LaunchError(f"{variable} is not a command line: {error}", hint=f"Correct {variable}.") from error
 
 
 def worker_module(paths: RunPaths) -> str:
@@ -108,8 +116,8 @@ class LocalLauncher:
 
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
         """Start the shim and return at once. The lock passes to it already held, so the attempt never looks dead."""
-        lock = claim(paths)
         worker = [*(self.command or worker_command(self.environ, worker_module(paths))), str(paths.folder)]
+        lock = claim(paths)
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
         environment = worker_environment(self.environ, device, paths.folder) | {shim.LOCK_VARIABLE: str(lock)}
         # A stop that comes while the shim still starts must wait for it, not end it: it inherits these as blocked.

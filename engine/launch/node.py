@@ -23,7 +23,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.relocation import translated
 from bertdistill.engine.launch.agent import PROTOCOL, package_version
 from bertdistill.engine.launch.courier import Courier
-from bertdistill.engine.launch.inputs import inputs_of, moves_for
+from bertdistill.engine.launch.inputs import Input, inputs_of, moves_for
 from bertdistill.engine.launch.link import Link, Refused, Unreachable
 from bertdistill.engine.launch.machines import Machine
 from bertdistill.engine.launch.mirror import Mirror, dumped
@@ -54,6 +54,10 @@ class Followed:
     """stop, kill: not yet passed on."""
     missing_since: float | None = None
     """Since when it is neither alive nor ended."""
+    failing_since: float | None = None
+    """Since when files of it cannot be copied from there."""
+    again_at: float = float("-inf")
+    """When that is tried again."""
     sent: int = 0
     to_send: int = 0
 
@@ -148,11 +152,15 @@ class Node:
         self._wake.set()
 
     def close(self) -> None:
-        """Leave: what runs there continues."""
-        self._closed = True
+        """Leave: what runs there continues. After this nothing here is written any more."""
+        self._closed = True  # first: a link that is made now refuses, or is seen here
         self._wake.set()
-        if self._link is not None:
-            self._link.close()
+        if (link := self._link) is not None:
+            link.abort()
+        if self._thread is not None:
+            self._thread.join()
+        else:
+            self._disconnect()
 
     # -------------------------------------------------------------------------------------------------------- a round
 
@@ -168,6 +176,7 @@ class Node:
             if not busy:
                 self._wake.wait(self._until_next())
                 self._wake.clear()
+        self._disconnect()
 
     def turn(self) -> bool:
         """One round; whether there is more to do at once."""
@@ -197,7 +206,7 @@ class Node:
         return max(0.01, min(self._next.get(one, 0.0) for one in waiting) - self.clock())
 
     def _call(self, verb: str, *args: Any, blob: bytes = b"") -> tuple[Any, list[bytes]]:
-        if self._link is None:
+        if self._link is None or self._closed:
             raise Unreachable("not connected")
         answer = self._link.call(verb, *args, blob=blob)
         self._heard = self.clock()
@@ -221,10 +230,13 @@ class Node:
                     self._queue.append(one)
         self._look()
 
-    def _failed(self, why: str) -> None:
+    def _disconnect(self) -> None:
         if self._link is not None:
             self._link.close()
         self._link = None
+
+    def _failed(self, why: str) -> None:
+        self._disconnect()
         if self._closed:
             return  # the runner leaves; what it interrupted is no fault of the machine
         if why != self._problem:
@@ -269,9 +281,11 @@ class Node:
     def _poll(self) -> None:
         """Bring every copy up to date, as far as no files have to come first."""
         began = self.clock()
-        started = [one for one in self._current() if one.grace is None and one.work is None]
+        self._next["poll"] = began + POLL_SECONDS
+        started = [one for one in self._current() if one.grace is None and one.work is None and began >= one.again_at]
         if started:
             answer, blobs = self._call("poll", {one.name: one.mirror.sizes() for one in started})
+            self._next["poll"] = self.clock() + max(POLL_SECONDS, (self.clock() - began) / POLL_SHARE)
             found = iter(blobs)
             for one in started:
                 state = answer.get(one.name)
@@ -285,7 +299,6 @@ class Node:
                     if isinstance(error, Unreachable):
                         raise
                     one.mirror.end(Exit("lost", log_tail=str(error), ended_at=time.time()))
-        self._next["poll"] = self.clock() + max(POLL_SECONDS, (self.clock() - began) / POLL_SHARE)
 
     def _not_there(self, one: Followed) -> None:
         """It never started, and now it never will."""
@@ -293,8 +306,8 @@ class Node:
             one.mirror.end(Exit("never_started", ended_at=time.time()))
 
     def _take(self, one: Followed, state: dict[str, Any], events: bytes, lines: bytes, raw: bytes) -> None:
-        mirror, (here, _) = one.mirror, one.mirror.sizes()
-        complete = here + len(events) >= state["events"]
+        mirror, before = one.mirror, one.mirror.sizes()
+        complete = before[0] + len(events) >= state["events"]
         gate = mirror.take(events, all_of_it=complete and not state["alive"])
         mirror.log(lines, state["log_from"])
         if gate is not None:
@@ -302,7 +315,8 @@ class Node:
             return
         here, logged = mirror.sizes()
         if not complete or (not state["alive"] and (here < state["events"] or logged < state["log"])):
-            self._next["poll"] = 0.0
+            if (here, logged) != before:
+                self._next["poll"] = 0.0  # more waits there
             return
         if state["alive"]:
             one.missing_since = None
@@ -334,7 +348,7 @@ class Node:
                 next(one.work)
                 busy = True
             except StopIteration:
-                one.work = None
+                one.work = one.failing_since = None
                 self._next["poll"] = 0.0
             except (Refused, LaunchError) as error:
                 if isinstance(error, Unreachable):
@@ -342,6 +356,8 @@ class Node:
                 one.work = None
                 if one.grace is not None:
                     self._not_started(one, str(error))
+                else:
+                    self._not_copied(one, str(error))
         return busy or self._next.get("poll", 0.0) == 0.0 or bool(self._queue)
 
     def _not_started(self, one: Followed, why: str) -> None:
@@ -351,18 +367,31 @@ class Node:
             one.mirror.end(Exit("launch_failed", log_tail=f"{self.machine.name}: {why}", ended_at=time.time()))
         one.grace = None  # if it is there after all, it is followed
 
+    def _not_copied(self, one: Followed, why: str) -> None:
+        """It is tried again, for as long as a machine may be silent; then the attempt ends, there too."""
+        now = self.clock()
+        if one.failing_since is None:
+            one.failing_since = now
+            log.warning("machine %s: %s cannot be copied from it: %s", self.machine.name, one.name, why)
+        one.again_at = now + LOOK_SECONDS
+        if now - one.failing_since > self.machine.lost_after:
+            with contextlib.suppress(Refused):
+                self._call("kill", one.name)
+            one.mirror.end(Exit("lost", log_tail=f"{self.machine.name}: {why}", ended_at=time.time()))
+
     # ---------------------------------------------------------------------------------------------------------- files
 
     def _send(self, one: Followed) -> Iterator[None]:
         """Send what the machine lacks, end what still runs there without a reason, then start the attempt."""
+        if self._unfit:  # its slots may come from a sighting before it was connected to
+            raise LaunchError(self._unfit)
         grace = one.grace
         assert grace is not None
-        spec = AttemptSpec.read(one.mirror.paths.spec)
         root = self.sighting.hello["root"]
         if self._call("has", [f"{one.name}/spec.json"])[0][0]:  # the answer to its start was lost
             self._started(one)
             return
-        wanted = inputs_of(spec, self.workspace)
+        raw, wanted = self._wanted(one.mirror.paths.spec)
         there, _ = self._call("has", [item.name for item in wanted])
         missing = [item for item, has in zip(wanted, there, strict=True) if not has]
         one.sent, one.to_send = 0, sum(item.size for item in missing)
@@ -374,12 +403,18 @@ class Node:
                 yield
         yield from self._reap()
         moves = moves_for(wanted, self.workspace, root)
-        raw = json.loads(one.mirror.paths.spec.read_text(encoding="utf-8"))
         raw = translated(raw, moves) | {"paths": {there: here for here, there in moves.items()}}
         if one.mirror.over:
             return
         self._call("start", one.name, dumped(raw), grace)
         self._started(one)
+
+    def _wanted(self, path: Path) -> tuple[dict[str, Any], list[Input]]:
+        """That spec and what it reads; LaunchError, of this attempt alone, if any of it cannot be read."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8")), inputs_of(AttemptSpec.read(path), self.workspace)
+        except (OSError, ValueError) as error:
+            raise LaunchError(f"{path}: {error}", hint="Start a new attempt instead.") from error
 
     def _started(self, one: Followed) -> None:
         one.grace = None

@@ -23,7 +23,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import shim
 from bertdistill.engine.launch.attempts import read_exit
-from bertdistill.engine.launch.local import worker_command, worker_environment
+from bertdistill.engine.launch.local import words_of, worker_command, worker_environment, worker_module
 from bertdistill.engine.launch.protocol import Exit, Handle, Slot
 from bertdistill.store.disk import network_filesystem
 
@@ -46,6 +46,8 @@ class Queue:
     environ: Mapping[str, str]
     states: Mapping[str, str] | None = None
     """None before the first answer."""
+    began: float = float("-inf")
+    """When the last good answer was asked for: it knows nothing of jobs that were submitted later."""
     problem: str = ""
     _asked: float = float("-inf")
     _thread: threading.Thread | None = None
@@ -59,6 +61,7 @@ class Queue:
         self._thread.start()
 
     def _run(self) -> None:
+        began = time.monotonic()
         command = ["squeue", "-h", "-u", getpass.getuser(), "-t", "all", "-o", "%i %T"]
         try:
             done = subprocess.run(
@@ -68,7 +71,12 @@ class Queue:
             self.problem = f"squeue does not answer: {error}"
             return
         rows = (line.split() for line in done.stdout.splitlines())
-        self.states, self.problem = {row[0]: row[1] for row in rows if len(row) == 2}, ""
+        self.states = {row[0]: row[1] for row in rows if len(row) == 2}
+        self.began, self.problem = began, ""  # in this order: `knows` is asked before `states`
+
+    def knows(self, since: float) -> bool:
+        """Whether a job that was submitted then and is not in `states` has left the queue."""
+        return not self.problem and self.began > since
 
 
 @dataclass(frozen=True)
@@ -79,9 +87,11 @@ class SlurmLauncher:
     queue: Queue = field(init=False)
     _left: dict[str, float] = field(default_factory=dict, init=False)
     """Since when jobs are not in the queue any more."""
+    _submitted: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queue", Queue(self.environ))
+        self._options()  # an error in them is reported at once
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """`wanted` jobs, or one. What a job gets is up to the options for `sbatch`."""
@@ -111,7 +121,7 @@ class SlurmLauncher:
         if kind := network_filesystem(_database_of(paths.folder)):
             hint = "Keep the workspace on a disk of the machine that the runner is on, and export it to the nodes."
             raise LaunchError(f"the database is on a network disk ({kind})", hint=hint)
-        worker = [*worker_command(self.environ), str(paths.folder)]
+        worker = [*worker_command(self.environ, worker_module(paths)), str(paths.folder)]
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
         paths.lock.touch(mode=0o600)  # a second start is refused; the shim locks it on its node
         script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
@@ -133,10 +143,13 @@ class SlurmLauncher:
                 check=False,
             )
         except (OSError, subprocess.SubprocessError) as error:
+            if isinstance(error, subprocess.TimeoutExpired):  # the job may be in the queue, and nobody knows its id
+                self._cancel(f"--name={_name(paths)}")
             raise LaunchError(f"sbatch: {error}", hint="Check that Slurm works: sinfo.") from error
         job = done.stdout.strip().partition(";")[0]
         if done.returncode or not job.isdecimal():
             raise LaunchError(f"sbatch: {done.stderr.strip() or done.stdout.strip()}", hint=f"Correct {OPTIONS}.")
+        self._submitted[job] = time.monotonic()
         return Handle(host="slurm", job=job)
 
     def alive(self, paths: RunPaths, handle: Handle) -> bool:
@@ -146,8 +159,9 @@ class SlurmLauncher:
                 self._cancel(f"--name={_name(paths)}")
             return False
         self.queue.ask()
-        states = self.queue.states
-        if states is None or states.get(handle.job, "COMPLETED") not in _OVER:
+        knows = self.queue.knows(self._submitted.get(handle.job, float("-inf")))
+        state = (self.queue.states or {}).get(handle.job)
+        if state not in _OVER if state else not knows:
             self._left.pop(handle.job, None)
             return True
         since = self._left.setdefault(handle.job, time.monotonic())
@@ -185,7 +199,7 @@ class SlurmLauncher:
             run.start()
 
     def _options(self) -> list[str]:
-        return shlex.split(self.environ.get(OPTIONS, ""))
+        return words_of(self.environ, OPTIONS)
 
 
 def _name(paths: RunPaths) -> str:

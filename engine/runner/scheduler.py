@@ -34,6 +34,8 @@ from bertdistill.store.rows import Attempt, Study, Trial
 SLOTS_SECONDS = 60.0
 """Seconds for which the list of slots is cached: NVML is slow. A fleet caches those of this machine by itself."""
 BUSY_NOTICE_SECONDS = 600.0
+LAUNCH_SECONDS = 2.0
+"""After so long a tick starts nothing more: a batch system may take seconds for each job, and stops must not wait."""
 
 log = logging.getLogger("bertdistill.runner")
 
@@ -58,6 +60,7 @@ class Scheduler:
     def launch(self, now: float) -> None:
         """Fill the free slots, one attempt a study in turn: the study with the fewest workers first."""
         refused: set[int] = set()
+        began = self.steady()
         while True:
             with self.db.read() as session:
                 live = [one for one in reads.live_attempts(session) if not is_logged(one)]
@@ -70,6 +73,8 @@ class Scheduler:
                 studies = alone
             studies.sort(key=lambda one: (_count(live, one), self._launched.get(one.id, 0.0)))
             if not any(self._start_one(study, live, now, refused) for study in studies):
+                return
+            if self.steady() - began > LAUNCH_SECONDS:
                 return
 
     def free_slots(self, spec: StudySpec, study: Study, live: Sequence[Attempt]) -> list[Slot]:

@@ -61,5 +61,8 @@ class DirectLink:
             raise Refused(head["error"])
         return head["value"], blobs
 
+    def abort(self) -> None:
+        """No call waits."""
+
     def close(self) -> None:
         """Nothing to close."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.engine.launch.child_launcher import ChildLauncher
-from tests.engine.launch.conformance import Conformance
-from tests.fakes import Workbench, fake_environment, study_spec
+from tests.engine.launch.conformance import Conformance, attempt
+from tests.fakes import CPU, Workbench, fake_environment, study_spec
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.launch.inline import InlineLauncher
 from bertdistill.engine.launch.launchers import LAUNCHERS, VARIABLE, make_launcher
-from bertdistill.engine.launch.local import LocalLauncher
+from bertdistill.engine.launch.local import COMMAND_VARIABLE, LocalLauncher
 from bertdistill.engine.launch.protocol import Launcher
+from bertdistill.engine.launch.slurm import OPTIONS
 from bertdistill.store.rows import StudyState
 
 
@@ -61,3 +63,11 @@ def test_nobody_else_names_a_launcher() -> None:
     sources = [*root.glob("app/**/*.py"), *root.glob("engine/**/*.py")]
     naming = [path for path in sources if "LocalLauncher" in path.read_text() and path.parent.name != "launch"]
     assert naming == []
+
+
+@pytest.mark.parametrize("variable", [OPTIONS, COMMAND_VARIABLE])
+def test_a_quote_without_its_end_names_its_variable(tmp_path: Path, variable: str) -> None:
+    """An exception that names nothing would stop the runner."""
+    environ = {**os.environ, VARIABLE: "slurm" if variable == OPTIONS else "local", variable: "--comment='a b"}
+    with pytest.raises(LaunchError, match=f"{variable}.*quotation"):
+        make_launcher(environ).start(attempt(tmp_path / "a"), CPU, grace=1)

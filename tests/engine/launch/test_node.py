@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,7 +26,8 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch.agent import Agent
 from bertdistill.engine.launch.attempts import read_exit
-from bertdistill.engine.launch.link import Unreachable
+from bertdistill.engine.launch.frames import pack
+from bertdistill.engine.launch.link import Refused, Unreachable
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.machines import Machine
 from bertdistill.engine.launch.node import Node
@@ -184,6 +188,19 @@ def test_a_link_cut_at_every_byte_of_a_poll(
         assert copy(partial(cut_to, size)) == files
 
 
+def test_what_does_not_fit_into_one_answer_comes_at_once(site: Callable[..., Site]) -> None:
+    """An attempt that was not followed for a while has megabytes to catch up with: no pause between the answers."""
+    one = site()
+    for paths in (one.paths(), one.far()):
+        paths.folder.mkdir(parents=True)
+        paths.spec.write_text("{}")
+    one.far().events.write_bytes((b" " * (1 << 16) + b"\n") * 50)
+    one.node.alive(NAME, one.paths())
+    while one.node.turn():
+        pass
+    assert one.paths().events.read_bytes() == one.far().events.read_bytes()
+
+
 def test_a_checkpoint_is_here_before_its_line(site: Callable[..., Site], tmp_path: Path) -> None:
     """At every call, every recorded checkpoint is here unless its worker has replaced it there."""
     one = site(checkpoint_bytes=700_000)
@@ -213,6 +230,58 @@ def test_a_replaced_checkpoint_goes_here_too(site: Callable[..., Site], tmp_path
     assert one.ended() == "complete"
     assert ["best-000006", "last-000006"] == sorted(path.name for path in one.paths().checkpoints.glob("*-*"))
     assert one.link.call("read", f"{pinned[0]}/position.json", 0, 100)[1] == [b'{"step": 2}']
+
+
+def test_a_checkpoint_is_kept_without_links_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one that its worker has replaced is left out; a full disk is no reason to."""
+    paths = RunPaths(tmp_path / NAME)
+    made = paths.checkpoints / "best-000002"
+    made.mkdir(parents=True)
+    (made / "model.safetensors").write_bytes(b"w")
+    link = DirectLink(Agent(tmp_path))
+
+    def full(*_: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    assert link.call("pin", NAME, made.name)[0] == [f"{NAME}/.pins/{made.name}", [["model.safetensors", 1]]]
+    link.call("drop", f"{NAME}/.pins")
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(Refused, match="No space left"):
+        link.call("pin", NAME, made.name)
+    shutil.rmtree(made)
+    assert link.call("pin", NAME, made.name)[0] is None
+    assert list((paths.folder / ".pins").iterdir()) == []
+
+
+def refusing(refused: str, verb: str, data: bytes) -> bytes:
+    return pack({"error": "disk full"}) if verb == refused else data
+
+
+def test_what_can_never_be_copied_ends_its_attempt(site: Callable[..., Site], caplog: pytest.LogCaptureFixture) -> None:
+    """After some time, with the reason, which is logged once."""
+    one = site()
+    one.link.cut = partial(refusing, "pin")
+    one.begin()
+    one.until(lambda: one.turn(5) or not one.node.alive(NAME, one.paths()), "the end")
+    found = read_exit(one.paths(), Handle())
+    assert (found.kind, found.log_tail, one.node.problem()) == ("lost", "b: disk full", "")
+    assert caplog.text.count("disk full") == 1
+    assert one.link.calls.count("pin") > 2
+
+
+def test_a_file_that_cannot_be_read_there_is_left_out(site: Callable[..., Site]) -> None:
+    one = site()
+
+    def cut(verb: str, data: bytes) -> bytes:
+        if verb == "start":
+            (one.far().folder / "notes.txt").write_text("x")
+        return refusing("read", verb, data)
+
+    one.link.cut = cut
+    one.begin(kind="prepare")
+    assert one.ended() == "complete"
+    assert list(one.paths().folder.glob("*notes*")) == []
 
 
 def test_a_stop_lets_the_worker_save_and_its_checkpoint_comes(site: Callable[..., Site], tmp_path: Path) -> None:
@@ -399,6 +468,25 @@ def test_what_is_gone_here_is_a_failed_launch(site: Callable[..., Site], tmp_pat
     assert "start" not in one.link.calls
 
 
+@pytest.mark.parametrize("gone", ["spec", "train"])
+def test_what_vanishes_here_fails_its_attempt_alone(site: Callable[..., Site], tmp_path: Path, gone: str) -> None:
+    """Before or after its files were listed; the machine stays connected."""
+    one, train = site(), tmp_path / "train.csv"
+    train.write_text("text,label\n")
+    paths = one.begin(data=replace(AttemptSpec.read(attempt(tmp_path / "paper").spec).data, train=str(train)))
+    lost = {"spec": paths.spec, "train": train}[gone]
+
+    def cut(verb: str, data: bytes) -> bytes:
+        if verb == "has" and (gone == "spec" or one.link.calls.count("has") == 2):
+            lost.unlink(missing_ok=True)
+        return data
+
+    one.link.cut = cut
+    assert one.ended() == "launch_failed"
+    assert str(lost) in read_exit(paths, Handle()).log_tail
+    assert (one.link.calls.count("hello"), one.node.problem()) == (1, "")
+
+
 def test_a_trial_resumes_on_another_machine(site: Callable[..., Site], tmp_path: Path) -> None:
     """From the checkpoint that was copied here, although the first machine is gone."""
     one = held(site, tmp_path)
@@ -436,8 +524,11 @@ def test_another_version_starts_nothing(site: Callable[..., Site], monkeypatch: 
     """And says so; what runs there is still followed."""
     one = site()
     monkeypatch.setattr("bertdistill.engine.launch.node.package_version", lambda: "99.0")
-    one.turn()
+    one.begin()  # queued by slots that were seen before
+    assert one.ended() == "launch_failed"
+    assert "install the same" in read_exit(one.paths(), Handle()).log_tail
     assert "install the same" in one.node.problem()
+    assert "start" not in one.link.calls
 
 
 def test_a_folder_that_was_tampered_with_ends_its_attempt_alone(site: Callable[..., Site], tmp_path: Path) -> None:
@@ -446,6 +537,34 @@ def test_a_folder_that_was_tampered_with_ends_its_attempt_alone(site: Callable[.
     one.paths().events.symlink_to(tmp_path / "elsewhere")
     assert one.ended() == "lost"
     assert (one.node.problem(), (tmp_path / "elsewhere").exists()) == ("", False)
+
+
+class SilentLink:
+    """Its agent never answers."""
+
+    def __init__(self) -> None:
+        self.called, self.aborted, self.closed_by = threading.Event(), threading.Event(), ""
+
+    def call(self, verb: str, *args: Any, blob: bytes = b"") -> tuple[Any, list[bytes]]:
+        self.called.set()
+        self.aborted.wait()
+        raise Unreachable("aborted")
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+    def close(self) -> None:
+        self.closed_by = threading.current_thread().name
+
+
+def test_its_thread_closes_the_link_and_has_ended_after_close(tmp_path: Path) -> None:
+    """Another node may follow the same attempts then: two that append would double their events."""
+    link = SilentLink()
+    node = Node(Machine("b", folder="/b"), "/b", tmp_path, lambda: link)
+    node.wake()
+    assert link.called.wait(30)
+    node.close()
+    assert (link.closed_by, node._thread and node._thread.is_alive()) == ("machine b", False)
 
 
 def test_an_attempt_starts_once(site: Callable[..., Site]) -> None:

@@ -20,7 +20,9 @@ from tests.fakes import CPU, Workbench, fake_environment, study_spec, wait_for
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.program import ProgramOrder
 from bertdistill.engine.launch import slurm
+from bertdistill.engine.launch.local import PROGRAM_MODULE
 from bertdistill.engine.launch.protocol import Handle, Launcher
 from bertdistill.engine.launch.slurm import OPTIONS, SlurmLauncher
 from bertdistill.store.rows import StudyState
@@ -91,6 +93,26 @@ def test_a_controller_that_is_down_says_nothing_about_jobs(tmp_path: Path) -> No
     assert one.alive(RunPaths(attempt(tmp_path / "a").folder), Handle(job="1"))
 
 
+def test_only_an_answer_that_can_know_a_job_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that was asked for before the job was submitted, and none before an outage."""
+    monkeypatch.setattr(slurm, "ASK_SECONDS", 1000.0)
+    monkeypatch.setattr(slurm, "LEFT_SECONDS", 0.0)
+    one, paths = submitted(tmp_path, "echo 5"), attempt(tmp_path / "a")
+    one.queue._run()
+    handle = one.start(paths, CPU, grace=1)
+    one.queue._asked = time.monotonic()
+    assert one.alive(paths, handle)
+    (tmp_path / "slurm" / "down").touch()
+    one.queue._run()
+    assert one.alive(paths, handle)
+    (tmp_path / "slurm" / "down").unlink()
+    one.queue._run()
+    assert not one.alive(paths, handle)
+    (tmp_path / "slurm" / "down").touch()
+    one.queue._run()
+    assert one.alive(paths, handle)
+
+
 def test_a_job_whose_node_failed_is_nobodys_fault(tmp_path: Path) -> None:
     one = SlurmLauncher(fake_environment(tmp_path) | commands(tmp_path))
     (tmp_path / "slurm" / "more").write_text("71 NODE_FAIL\n")
@@ -110,6 +132,40 @@ def test_what_sbatch_refuses_and_where_the_database_must_not_be(
     monkeypatch.setattr(slurm, "network_filesystem", lambda path: "nfs4")
     with pytest.raises(LaunchError, match=r"network disk \(nfs4\)"):
         SlurmLauncher(environ).start(attempt(tmp_path / "b"), CPU, grace=1)
+
+
+def submitted(tmp_path: Path, script: str) -> SlurmLauncher:
+    """With another `sbatch`."""
+    environ = fake_environment(tmp_path) | commands(tmp_path)
+    (tmp_path / "slurm" / "sbatch").write_text(f"#!/bin/sh\n{script}\n")
+    return SlurmLauncher(environ)
+
+
+def test_a_program_has_its_own_worker(tmp_path: Path) -> None:
+    """The one of distillation would refuse its spec."""
+    paths = RunPaths(tmp_path / "a")
+    paths.folder.mkdir()
+    ProgramOrder("s", 0, ["true"], str(tmp_path), {"kind": "cpu"}).write(paths.spec)
+    submitted(tmp_path, 'cat > "$FAKE_SLURM/script"; echo 5').start(paths, CPU, grace=1)
+    assert PROGRAM_MODULE in (tmp_path / "slurm" / "script").read_text()
+
+
+def test_a_submission_without_an_answer_leaves_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be in the queue all the same: it is cancelled by its name, as nobody knows its id."""
+    one, asked = submitted(tmp_path, "exit 1"), []
+
+    def run(command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        if command[0] == "sbatch":
+            raise subprocess.TimeoutExpired(command, 15)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(LaunchError, match="timed out"):
+        one.start(attempt(tmp_path / "a"), CPU, grace=1)
+    wait_for(lambda: asked[1:], "the job to be cancelled")
+    [name] = [word for word in asked[0] if word.startswith("--job-name=")]
+    assert asked[1] == ["scancel", name.replace("--job-name", "--name")]
 
 
 def test_slots_follow_the_options(tmp_path: Path) -> None:
