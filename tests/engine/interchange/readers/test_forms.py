@@ -165,6 +165,19 @@ def test_csv(tmp_path: Path) -> None:
     assert {"lines without an end": 1} == left_out(done)
 
 
+def test_rows_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
+    """A run for each seed under one name, and rows without a name next to one whose name is a row number."""
+    path = tmp_path / "seeds.csv"
+    path.write_text("name,params.seed,metrics.acc\nbase,0,0.1\nbase,1,0.2\n,2,0.3\n2,3,0.4\n,4,0.5\n", "utf-8")
+    [done] = bring(tmp_path, path).studies
+    wanted = [(0, 0.1), (1, 0.2), (2, 0.3), (3, 0.4), (4, 0.5)]
+    assert wanted == [(one.params["seed"], one.metrics["acc"]) for one in stored(tmp_path, "seeds").trials]
+    with path.open("a") as file:
+        file.write("base,5,0.6\n")
+    [again] = bring(tmp_path, path).studies
+    assert (5, 1, 0) == (done.new, again.new, again.changed)
+
+
 @pytest.mark.parametrize("name", ["study.db", "study.log"])
 def test_optuna(name: str, tmp_path: Path) -> None:
     """A study that optuna itself optimises, in between and at its end, from both of its storages."""
