@@ -90,7 +90,8 @@ class OptunaTrial:
         if state == TrialState.PRUNED:
             reason = "pruned"
         return RunRecord(
-            key="\0".join([study.name, str(self.number), str(seconds(self.started) or "")]),
+            # Not the Unix time: that of a naive time depends on the time zone of the machine that imports it.
+            key="\0".join([study.name, str(self.number), self.started.isoformat() if self.started else ""]),
             params=self.params,
             attributes=scalars,
             metrics={**metrics, **dict(zip(study.values, self.values, strict=False))},

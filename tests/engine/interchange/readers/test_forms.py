@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import struct
+import time
+from collections import Counter
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from tests.engine.interchange.readers.sources import (
 from bertdistill.engine.interchange.checksums import masked
 from bertdistill.engine.interchange.importing import Outcome, Wanted
 from bertdistill.engine.interchange.readers.forms import form_of, local_path
+from bertdistill.engine.interchange.readers.optuna_trials import OptunaStudy, OptunaTrial
 from bertdistill.engine.interchange.readers.reader import parameter
 from bertdistill.store.errors import ForeignError
 from bertdistill.store.rows import TrialState
@@ -219,6 +223,21 @@ def test_optuna(name: str, tmp_path: Path) -> None:
     found = stored(tmp_path, "sweep")
     assert (0, 1, 1) == (done.new, done.changed, done.points)
     assert (TrialState.COMPLETE, [(0, 2.0), (1, 1.0), (2, 0.25)]) == (found.trials[2].state, found.curves[2, "value"])
+
+
+def test_a_time_zone_is_not_part_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna stores local times: a machine in another zone imports the same trials, not new ones."""
+    study, trial = OptunaStudy("sweep", ["MINIMIZE"], {}), OptunaTrial(0, "COMPLETE", datetime(2026, 7, 1, 12))
+    keys = set()
+    try:
+        for zone in ("UTC", "America/New_York"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            keys.add(trial.record(study, Counter()).key)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert 1 == len(keys)
 
 
 # ------------------------------------------------------------------------------------------------------- broken sources
