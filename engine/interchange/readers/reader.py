@@ -36,6 +36,8 @@ class Part:
     curves: Sequence[Curve] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     """What cannot be represented, a plural noun such as "images", and how many of them."""
+    restarts: bool = False
+    """The curves begin at their first points again, which replace those that are stored."""
 
 
 class Reader(Protocol):
