@@ -32,6 +32,7 @@ from tests.engine.interchange.readers.sources import (
 
 from bertdistill.engine.interchange.checksums import masked
 from bertdistill.engine.interchange.importing import Outcome, Wanted
+from bertdistill.engine.interchange.readers import mlflow_files
 from bertdistill.engine.interchange.readers.forms import form_of, local_path
 from bertdistill.engine.interchange.readers.optuna_trials import OptunaStudy, OptunaTrial
 from bertdistill.engine.interchange.readers.reader import parameter
@@ -287,6 +288,16 @@ def test_a_journal_with_a_bad_line(tmp_path: Path) -> None:
     path.write_text(good + '{"op_code":99}\n')
     with pytest.raises(ForeignError, match="line 2 is not an operation"):
         bring(tmp_path, path)
+
+
+@pytest.mark.parametrize("line", [b"1" * (mlflow_files.BYTES_AT_ONCE + 1), b"1" * 400 + b" 0.5 1\n"])
+def test_a_damaged_metric_of_a_file_store(line: bytes, tmp_path: Path) -> None:
+    """A line without an end, at which the import would wait forever, and a time that no float holds."""
+    store = mlruns(tmp_path)
+    path = next(one for one in store.rglob("metrics/train/loss"))
+    path.write_bytes(line)
+    with pytest.raises(ForeignError, match="train/loss: has a line"):
+        bring(tmp_path, store)
 
 
 def test_a_wandb_file_with_a_wrong_byte(tmp_path: Path) -> None:
