@@ -17,7 +17,7 @@ from typing import Any
 
 from bertdistill.engine.contract.logged import Scalar
 from bertdistill.engine.interchange.protobuf import double, fields, message, signed, single, text
-from bertdistill.engine.interchange.readers.reader import Columns, Marks, Part, Rows
+from bertdistill.engine.interchange.readers.reader import MALFORMED, Columns, Marks, Part, Rows
 from bertdistill.engine.interchange.readers.tfrecords import damage, records
 from bertdistill.engine.interchange.records import RunRecord, StudyRecord
 from bertdistill.store.errors import ForeignError
@@ -89,7 +89,7 @@ def _parts(run: _Run, path: Path, read: dict[str, int]) -> Iterator[Part]:
         try:
             for event in some.messages:
                 _take(event, run, points, left_out)
-        except ValueError as error:
+        except MALFORMED as error:
             raise damage(path, read.get(path.name, 0)) from error
         read[path.name] = some.end
         yield Part(run.record(), {"read": dict(read), "run": run.state()}, points.take(), left_out)

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import struct
 import time
+import zlib
 from collections import Counter
 from contextlib import closing
 from datetime import datetime
@@ -32,6 +33,7 @@ from tests.engine.interchange.readers.sources import (
 
 from bertdistill.engine.interchange.checksums import masked
 from bertdistill.engine.interchange.importing import Outcome, Wanted
+from bertdistill.engine.interchange.out import tensorboard_records as records
 from bertdistill.engine.interchange.readers import mlflow_files
 from bertdistill.engine.interchange.readers.forms import form_of, local_path
 from bertdistill.engine.interchange.readers.optuna_trials import OptunaStudy, OptunaTrial
@@ -309,6 +311,47 @@ def test_a_wandb_file_with_a_wrong_byte(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     [problem] = bring(tmp_path, path).problems
     assert f"{path}: damaged near byte" in str(problem)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(7, '{"choices": [1]}'), (0, "{}"), ("x", '{"choices": [1]}'), (0, "[")])
+def test_a_parameter_that_does_not_fit_its_distribution(value: object, kind: str, tmp_path: Path) -> None:
+    """The trial is named."""
+    path = tmp_path / "study.db"
+    shape = kind if kind == "[" else f'{{"name": "CategoricalDistribution", "attributes": {kind}}}'
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("""
+            CREATE TABLE studies (study_id, study_name);
+            CREATE TABLE study_directions (study_id, objective, direction);
+            CREATE TABLE study_user_attributes (study_id, key, value_json);
+            CREATE TABLE study_system_attributes (study_id, key, value_json);
+            CREATE TABLE trials (trial_id, number, study_id, state, datetime_start, datetime_complete);
+            CREATE TABLE trial_params (trial_id, param_name, param_value, distribution_json);
+            INSERT INTO studies VALUES (1, 's');
+            INSERT INTO study_directions VALUES (1, 0, 'MINIMIZE');
+            INSERT INTO trials VALUES (9, 4, 1, 'COMPLETE', NULL, NULL);
+        """)
+        connection.execute("INSERT INTO trial_params VALUES (9, 'x', ?, ?)", (value, shape))
+        connection.commit()
+    with pytest.raises(ForeignError, match=r"study.db: trial 4 of study s: the value of 'x' does not fit"):
+        bring(tmp_path, path)
+
+
+def test_numbers_that_nothing_holds(tmp_path: Path) -> None:
+    """An integer of 200 bytes in an event file, an infinite step of W&B, an infinite operation of optuna."""
+    tensor = records.whole(1, 9) + records.message(4, b"\x7f" * 200)
+    value = records.message(1, records.message(1, "loss") + records.message(8, tensor))
+    (tmp_path / "events.out.tfevents.1").write_bytes(records.record(records.event(1.0, summary=value)))
+    folder = wandb_run(tmp_path)
+    [run] = folder.rglob("*.wandb")
+    item = records.message(2, records.message(1, records.message(1, "_step") + records.message(16, "1e999")))
+    with run.open("ab") as file:
+        file.write(struct.pack("<IHB", zlib.crc32(b"\1" + item), len(item), 1) + item)
+    for source in (tmp_path / "events.out.tfevents.1", run):
+        [problem] = bring(tmp_path, source).problems
+        assert f"{source}: damaged" in str(problem)
+    (tmp_path / "study.log").write_text('{"op_code":1e999}\n')
+    with pytest.raises(ForeignError, match="line 1 is not an operation"):
+        bring(tmp_path, tmp_path / "study.log")
 
 
 def test_a_write_ahead_log_without_its_index(tmp_path: Path) -> None:
