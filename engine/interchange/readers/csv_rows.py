@@ -22,6 +22,7 @@ from bertdistill.store.errors import ForeignError
 from bertdistill.store.rows import TrialState
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of text that spreadsheets run."""
 _PARAMS = ("params.", "params_", "param.", "params/", "param/", "parameters.")
 _METRICS = ("metrics.", "metrics_", "metric.", "metrics/", "metric/", "values_")
 _FACTS = ("tags.", "user_attrs_", "settings.")
