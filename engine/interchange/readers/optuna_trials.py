@@ -81,8 +81,9 @@ class OptunaTrial:
     def record(self, study: OptunaStudy, left_out: Counter[str]) -> RunRecord:
         """The trial without its intermediate values."""
         ours = {name.removeprefix(OURS): v for name, v in self.attributes.items() if name.startswith(OURS)}
-        metrics = {name: v for name, v in self.attributes.items() if type(v) in (int, float)}
-        others = {name: v for name, v in self.attributes.items() if name not in metrics and not name.startswith(OURS)}
+        others = {name: v for name, v in self.attributes.items() if not name.startswith(OURS)}
+        metrics = {name: v for name, v in others.items() if type(v) in (int, float)}
+        others = {name: v for name, v in others.items() if name not in metrics}
         scalars = {name: v for name, v in others.items() if v is None or isinstance(v, (str, bool))}
         left_out["attributes that are not a single value"] += len(others) - len(scalars)
         state = _state(ours.get("state"), self.state)
