@@ -146,7 +146,8 @@ def _kind(values: Iterable[Any]) -> Kind:
     """The narrowest kind that holds all values."""
     kinds = {type(value) for value in values if value is not None}
     if kinds and kinds <= {int, float}:
-        kind, most = ("number", _EXACT) if float in kinds else ("whole", _HUGE)
+        kind: Kind = "number" if float in kinds else "whole"
+        most = _EXACT if float in kinds else _HUGE
         return kind if all(abs(value) < most for value in values if type(value) is int) else "json"
     names: dict[type, Kind] = {bool: "truth", str: "text"}
     return names.get(kinds.pop(), "json") if len(kinds) == 1 else "json"
