@@ -306,6 +306,8 @@ class _Importer:
     def _points(self, session: Writing, known: _Known, part: Part) -> Iterator[Points]:
         left_out, begin = self.done.left_out, _moment(part.run.started_at) or 0.0
         left_out.update(part.left_out)
+        if part.restarts:
+            known.placed = {raw: (name, Placed()) for raw, (name, _) in known.placed.items()}
         for curve in part.curves:
             name = known.name(curve.name)
             if name is None:

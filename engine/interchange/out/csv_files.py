@@ -12,8 +12,7 @@ from typing import Any
 
 from bertdistill.engine.interchange.out.outgoing import Losses, Outgoing
 from bertdistill.engine.interchange.out.tables import POINT_COLUMNS, columns, pieces, write_page
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from bertdistill.engine.interchange.readers.csv_rows import FORMULA
 
 
 def write(out: Outgoing, folder: Path, losses: Losses) -> None:

@@ -53,7 +53,7 @@ def write(out: Outgoing, file: Path, losses: Losses) -> None:
         )
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
             study.set_metric_names([one.metric for one in objectives])
-        for name, value in _study_attributes(out).items():
+        for name, value in _study_attributes(out, trials.score).items():
             study.set_user_attr(name, value)
         for trial, values in zip(out.trials, params, strict=True):
             study.add_trial(trials.frozen(trial, values, losses))
@@ -174,7 +174,7 @@ def _violations(objectives: Sequence[Objective], metrics: Mapping[str, float | N
     }
 
 
-def _study_attributes(out: Outgoing) -> dict[str, Any]:
+def _study_attributes(out: Outgoing, score: str) -> dict[str, Any]:
     spec = out.outline.spec
     found = {
         "study_file": study_file(spec) if spec is not None else "",
@@ -182,6 +182,7 @@ def _study_attributes(out: Outgoing) -> dict[str, Any]:
         "kind": out.study.kind,
         "state": out.study.state.value,
         "note": out.outline.note,
+        "curve": score,
     }
     return {OURS + name: value for name, value in found.items() if value}
 

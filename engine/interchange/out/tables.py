@@ -50,6 +50,8 @@ AFTER: dict[str, Kind] = {
 """Columns before and after the parameters and metrics."""
 _HUGE = 2**63
 """Tables have integers of 64 bits."""
+_EXACT = 2**53
+"""Floats hold each smaller integer."""
 POINT_COLUMNS = ("trial", "series", "step", "value", "time")
 
 
@@ -94,7 +96,7 @@ def _row(out: Outgoing, trial: Trial, rank: int | None) -> dict[str, Any]:
         "feasible": standing.feasible if standing else None,
         "params": finite(trial.params),
         "metrics": all_metrics(trial),
-        "seed": trial.settings.get("seed"),
+        "seed": finite(trial.settings.get("seed")),
         "seconds": trial.busy_seconds,
     }
     for name in (*BEFORE, *AFTER):
@@ -126,7 +128,12 @@ def columns(out: Outgoing) -> list[Column]:
         values = [row["params"].get(name) for row in rows]
         found.append(_encoded(Column(f"params.{name}", _kind(values), values)))
     found += [Column(f"metrics.{name}", "number", [row["metrics"].get(name) for row in rows]) for name in metrics]
-    return found + [_encoded(Column(name, kind, [row[name] for row in rows])) for name, kind in AFTER.items()]
+    for name, kind in AFTER.items():
+        values = [row[name] for row in rows]
+        if name == "seed" and any(value is not None for value in values):
+            kind = _kind(values)  # of a logged run it may be anything
+        found.append(_encoded(Column(name, kind, values)))
+    return found
 
 
 def _encoded(column: Column) -> Column:
@@ -138,10 +145,10 @@ def _encoded(column: Column) -> Column:
 def _kind(values: Iterable[Any]) -> Kind:
     """The narrowest kind that holds all values."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {int}:
-        return "whole" if all(value is None or abs(value) < _HUGE for value in values) else "json"
     if kinds and kinds <= {int, float}:
-        return "number"
+        kind: Kind = "number" if float in kinds else "whole"
+        most = _EXACT if float in kinds else _HUGE
+        return kind if all(abs(value) < most for value in values if type(value) is int) else "json"
     names: dict[type, Kind] = {bool: "truth", str: "text"}
     return names.get(kinds.pop(), "json") if len(kinds) == 1 else "json"
 

@@ -22,6 +22,7 @@ from bertdistill.store.errors import ForeignError
 from bertdistill.store.rows import TrialState
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of text that spreadsheets run."""
 _PARAMS = ("params.", "params_", "param.", "params/", "param/", "parameters.")
 _METRICS = ("metrics.", "metrics_", "metric.", "metrics/", "metric/", "values_")
 _FACTS = ("tags.", "user_attrs_", "settings.")
@@ -80,14 +81,13 @@ class Header:
         run, metric, step, value, time = (self._first(known) for known in _POINTS)
         return run, metric, step, value, time
 
-    def run(self, row: Sequence[str], metrics: Sequence[str], place: int) -> tuple[str, RunRecord]:
-        """A row as a run without its key, and the label that tells it from other rows."""
+    def run(self, row: Sequence[str], metrics: Sequence[str]) -> tuple[str, RunRecord]:
+        """A row as a run without its key, and its label: empty without one, and other rows may have the same."""
         texts = {name: plain(self._cell(row, known)) for name, known in _TEXTS.items()}
         state, reason = _STATES.get(texts["state"].lower().rpartition(".")[2], (TrialState.COMPLETE, ""))
         named = {name for name in metrics if name in self.names}
         metric_places = self._metrics | {one: self.names.index(one) for one in named} | self._value()
-        label = self._cell(row, _KEYS) or str(place)
-        return label, RunRecord(
+        return self._cell(row, _KEYS), RunRecord(
             key="",
             name=plain(self._cell(row, _NAMES)),
             params={name: scalar(row[at]) for name, at in self._parameters(named).items() if row[at] != ""},

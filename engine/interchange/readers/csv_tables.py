@@ -87,13 +87,16 @@ class CsvTables:
     def _wide(
         self, header: Header, rows: Iterable[list[str]], runs: dict[str, RunRecord], marks: Marks
     ) -> Iterator[Part]:
-        for place, row in enumerate(rows):
+        seen: Counter[str] = Counter()
+        for row in rows:
             if len(row) < len(header.names):
                 self._remarks["rows with missing cells"] += any(row)
                 continue
-            label, run = header.run(row, self._columns.metrics, place)
-            runs[label] = replace(run, key=self._key(label))
-            yield Part(runs[label], marks(runs[label].key) or {"rows": 0})
+            label, run = header.run(row, self._columns.metrics)
+            seen[label] += 1  # a name may be that of several runs, such as one for each seed
+            run = replace(run, key=self._key(label if seen[label] == 1 else f"{label}\0{seen[label]}"))
+            runs.setdefault(label, run)
+            yield Part(run, marks(run.key) or {"rows": 0})
 
     def _long(
         self, path: Path, header: Header, rows: Iterable[list[str]], runs: dict[str, RunRecord], marks: Marks

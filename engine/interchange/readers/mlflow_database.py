@@ -1,7 +1,8 @@
 """MLflow's SQLite stores (`sqlite:///mlflow.db`), as mlflow/store/tracking/dbmodels/models.py describes them.
 
 Values of a run are read in the order in which they were stored, by row number: where the last reading ended is one
-number. Infinite values are stored as the largest float, NaN as a flag.
+number. VACUUM may renumber rows, in the same order: then another number of rows precedes that end, and the run is read
+from its start. Infinite values are stored as the largest float, NaN as a flag.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _POINTS = """
 SELECT rowid, key, value, timestamp, step, is_nan FROM metrics
 WHERE run_uuid = ? AND rowid > ? ORDER BY rowid LIMIT ?
 """
+_BEFORE = "SELECT count(*) FROM metrics WHERE run_uuid = ? AND rowid <= ?"
 
 
 def fits(path: Path) -> bool:
@@ -88,9 +90,11 @@ class MlflowDatabase:
 
     def _parts(self, run: MlflowRun, marks: Marks) -> Iterator[Part]:
         record = run.record()
-        after = int(marks(record.key).get("row", 0))
-        [(last,)] = self._database.rows("SELECT coalesce(max(rowid), 0) FROM metrics WHERE run_uuid = ?", run.run_id)
-        after = after if last >= after else 0  # rows were renumbered: what is read again replaces itself
+        mark = marks(record.key)
+        after, count = int(mark.get("row", 0)), int(mark.get("rows", 0))
+        restarts = [(count,)] != self._database.rows(_BEFORE, run.run_id, after)
+        if restarts:
+            after = count = 0
         full = True
         while full:
             rows = self._database.rows(_POINTS, run.run_id, after, AT_ONCE)
@@ -98,5 +102,6 @@ class MlflowDatabase:
             add = points.add
             for _, name, value, at, step, nan in rows:
                 add(name, step, None if nan or not -LARGEST < value < LARGEST else value, at / 1000)
-            after = rows[-1][0] if rows else after
-            yield Part(record, {"row": after}, points.take())
+            after, count = rows[-1][0] if rows else after, count + len(rows)
+            yield Part(record, {"row": after, "rows": count}, points.take(), restarts=restarts)
+            restarts = False

@@ -18,6 +18,7 @@ from bertdistill.store.errors import ForeignError
 META = "meta.yaml"
 BYTES_AT_ONCE = 1 << 21
 """Of one metric: about 50,000 lines."""
+_CORRECT = "Each line is a time in milliseconds, a value and a step: correct it in a copy, and import the copy."
 
 
 def fits(path: Path) -> bool:
@@ -93,7 +94,10 @@ def _next_lines(path: Path, offset: int) -> tuple[bytes, bool]:
             data = file.read(BYTES_AT_ONCE)
     except OSError as error:
         raise ForeignError(f"{path}: cannot be read: {error.strerror}", hint="Check its permissions.") from error
-    return data[: data.rfind(b"\n") + 1], len(data) == BYTES_AT_ONCE
+    lines, more = data[: data.rfind(b"\n") + 1], len(data) == BYTES_AT_ONCE
+    if more and not lines:
+        raise ForeignError(f"{path}: has a line of more than {BYTES_AT_ONCE:,} bytes at byte {offset:,}", hint=_CORRECT)
+    return lines, more
 
 
 def _curve(name: str, path: Path, data: bytes) -> Curve:
@@ -106,9 +110,8 @@ def _curve(name: str, path: Path, data: bytes) -> Curve:
     try:
         times = [int(at) / 1000 for at in fields[::3]]
         return Curve(name, [int(step) for step in fields[2::3]], [float(value) for value in fields[1::3]], times)
-    except ValueError as error:
-        hint = "Each line is a time in milliseconds, a value and a step: correct it in a copy, and import the copy."
-        raise ForeignError(f"{path}: has a line that is no value of a metric ({error})", hint=hint) from error
+    except (ValueError, OverflowError) as error:
+        raise ForeignError(f"{path}: has a line that is no value of a metric ({error})", hint=_CORRECT) from error
 
 
 def _folders(path: Path) -> list[Path]:

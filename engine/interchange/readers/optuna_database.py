@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.interchange.readers.optuna_trials import WAITING, OptunaStudy, OptunaTrial, external
-from bertdistill.engine.interchange.readers.reader import Columns, Marks, Part
+from bertdistill.engine.interchange.readers.reader import MALFORMED, Columns, Marks, Part
 from bertdistill.engine.interchange.records import Curve, StudyRecord
 from bertdistill.store.errors import ForeignError
 from bertdistill.store.foreign_reading import ForeignDatabase, is_sqlite, open_foreign
@@ -86,7 +86,14 @@ class OptunaDatabase:
         for trial_id, name, value, kind in self._database.rows(
             f"SELECT trial_id, param_name, param_value, distribution_json FROM trial_params WHERE {_WITHIN}", *span
         ):
-            trials[trial_id].params[name] = external(kind, value)
+            try:
+                trials[trial_id].params[name] = external(kind, value)
+            except MALFORMED as error:
+                where = f"{self._database.path}: trial {trials[trial_id].number} of study {study.name}"
+                hint = "Delete that trial in a copy of the file and import the copy."
+                raise ForeignError(
+                    f"{where}: the value of {name!r} does not fit its distribution", hint=hint
+                ) from error
         for trial_id, value in self._database.rows(
             f"SELECT trial_id, value FROM trial_values WHERE {_WITHIN} ORDER BY objective", *span
         ):

@@ -21,7 +21,7 @@ from bertdistill.engine.interchange.readers.optuna_trials import (
     OptunaTrial,
     external,
 )
-from bertdistill.engine.interchange.readers.reader import Columns, Marks, Part
+from bertdistill.engine.interchange.readers.reader import MALFORMED, Columns, Marks, Part
 from bertdistill.engine.interchange.records import Curve, StudyRecord
 from bertdistill.store.errors import ForeignError
 
@@ -43,7 +43,7 @@ def reader(path: Path, columns: Columns) -> Iterator[OptunaJournal]:
                 break
             try:
                 journal.apply(json.loads(line))
-            except (ValueError, KeyError, IndexError, TypeError) as error:
+            except MALFORMED as error:
                 hint = f"Remove the line (it has {len(line)} bytes) from a copy of the file and import the copy."
                 raise ForeignError(f"{path}: line {number} is not an operation of optuna", hint=hint) from error
     yield journal

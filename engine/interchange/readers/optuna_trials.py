@@ -81,8 +81,9 @@ class OptunaTrial:
     def record(self, study: OptunaStudy, left_out: Counter[str]) -> RunRecord:
         """The trial without its intermediate values."""
         ours = {name.removeprefix(OURS): v for name, v in self.attributes.items() if name.startswith(OURS)}
-        metrics = {name: v for name, v in self.attributes.items() if type(v) in (int, float)}
-        others = {name: v for name, v in self.attributes.items() if name not in metrics and not name.startswith(OURS)}
+        others = {name: v for name, v in self.attributes.items() if not name.startswith(OURS)}
+        metrics = {name: v for name, v in others.items() if type(v) in (int, float)}
+        others = {name: v for name, v in others.items() if name not in metrics}
         scalars = {name: v for name, v in others.items() if v is None or isinstance(v, (str, bool))}
         left_out["attributes that are not a single value"] += len(others) - len(scalars)
         state = _state(ours.get("state"), self.state)
@@ -90,7 +91,8 @@ class OptunaTrial:
         if state == TrialState.PRUNED:
             reason = "pruned"
         return RunRecord(
-            key="\0".join([study.name, str(self.number), str(seconds(self.started) or "")]),
+            # Not the Unix time: that of a naive time depends on the time zone of the machine that imports it.
+            key="\0".join([study.name, str(self.number), self.started.isoformat() if self.started else ""]),
             params=self.params,
             attributes=scalars,
             metrics={**metrics, **dict(zip(study.values, self.values, strict=False))},

@@ -20,6 +20,9 @@ from bertdistill.store.errors import ForeignError
 AT_ONCE = 50_000
 """Points of one part at most, roughly: what is held in memory and stored in one transaction."""
 
+MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What the parsing of damaged or hostile content may raise; a reader says in which file, and where in it."""
+
 Mark = Mapping[str, Any]
 """How much of a run was read, as JSON that only its reader interprets; empty before the first time."""
 Marks = Callable[[str], Mark]
@@ -36,6 +39,8 @@ class Part:
     curves: Sequence[Curve] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     """What cannot be represented, a plural noun such as "images", and how many of them."""
+    restarts: bool = False
+    """The curves begin at their first points again, which replace those that are stored."""
 
 
 class Reader(Protocol):

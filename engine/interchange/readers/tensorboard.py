@@ -17,7 +17,7 @@ from typing import Any
 
 from bertdistill.engine.contract.logged import Scalar
 from bertdistill.engine.interchange.protobuf import double, fields, message, signed, single, text
-from bertdistill.engine.interchange.readers.reader import Columns, Marks, Part, Rows
+from bertdistill.engine.interchange.readers.reader import MALFORMED, Columns, Marks, Part, Rows
 from bertdistill.engine.interchange.readers.tfrecords import damage, records
 from bertdistill.engine.interchange.records import RunRecord, StudyRecord
 from bertdistill.store.errors import ForeignError
@@ -89,10 +89,11 @@ def _parts(run: _Run, path: Path, read: dict[str, int]) -> Iterator[Part]:
         try:
             for event in some.messages:
                 _take(event, run, points, left_out)
-        except ValueError as error:
+        except MALFORMED as error:
             raise damage(path, read.get(path.name, 0)) from error
         read[path.name] = some.end
-        yield Part(run.record(), {"read": dict(read), "run": run.state()}, points.take(), left_out)
+        if points.count or left_out or run.described:
+            yield Part(run.record(), {"read": dict(read), "run": run.state()}, points.take(), left_out)
 
 
 def _take(event: bytes, run: _Run, points: Rows, left_out: Counter[str]) -> None:
@@ -191,6 +192,8 @@ class _Run:
         self._end = int(self.before.get("end", 1))
         self._first, self._last = self.before.get("first"), self.before.get("last")
         self._tags: dict[bytes, str] = {}
+        self.described = bool(self.before)
+        """Whether it is a run without points, too: a file may describe the whole experiment, or have only a version."""
 
     def state(self) -> Mapping[str, Any]:
         return {"params": self._params, "end": self._end, "first": self._first, "last": self._last}
@@ -209,6 +212,7 @@ class _Run:
     def hparams(self, content: bytes) -> None:
         """Parameters of the start of a session, the status of its end."""
         for number, held in fields(content):
+            self.described |= number in (3, 4)
             if number == 3:
                 for inner, entry in fields(message(held)):
                     if inner == 1:

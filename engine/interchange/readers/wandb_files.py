@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bertdistill.engine.interchange.protobuf import fields
-from bertdistill.engine.interchange.readers.reader import AT_ONCE, Columns, Marks, Part, Rows, flattened, kind_of
+from bertdistill.engine.interchange.readers.reader import (
+    AT_ONCE,
+    MALFORMED,
+    Columns,
+    Marks,
+    Part,
+    Rows,
+    flattened,
+    kind_of,
+)
 from bertdistill.engine.interchange.readers.wandb_records import damage, is_wandb, records
 from bertdistill.engine.interchange.readers.wandb_run import (
     HISTORY,
@@ -82,7 +91,7 @@ class WandbFiles:
                         run = WandbRun()
                         run.take(number, held)
                         return run
-        except (ForeignError, ValueError):
+        except (ForeignError, *MALFORMED):
             self._problems.append(damage(path, 0))
             return None
         self._remarks["files without a run yet"] += 1
@@ -114,7 +123,7 @@ def _parts(run: WandbRun, path: Path, key: str, read: dict[str, list[int]]) -> I
     for record, end in records(path):
         try:
             _take(record, run, points if end > stored else None, left_out)
-        except ValueError as error:
+        except MALFORMED as error:
             raise damage(path, end) from error
         if points.count >= AT_ONCE:
             read[path.name] = [end, 0]

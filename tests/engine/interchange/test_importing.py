@@ -120,6 +120,26 @@ def test_what_a_live_program_adds(tmp_path: Path) -> None:
     assert [(3, 0.25)] == found.curves[trial.number, "train/loss"]
 
 
+@pytest.mark.parametrize("more", [0, 40])
+def test_a_database_whose_rows_were_renumbered(more: int, tmp_path: Path) -> None:
+    """Row numbers get smaller when deleted runs are purged: no point is doubled, and none that is new is lost."""
+    source = mlflow_db(tmp_path)
+    with closing(sqlite3.connect(source)) as live:
+        [(run,)] = live.execute("SELECT DISTINCT run_uuid FROM metrics WHERE key = 'no step'").fetchall()
+        live.execute("UPDATE metrics SET rowid = rowid + 20")
+        live.commit()
+        bring(tmp_path, source)
+        live.execute("UPDATE metrics SET rowid = rowid - 20")
+        rows = [("no step", float(n), 1796000000000 + n, run, 0, 0) for n in range(more)]
+        live.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", rows)
+        live.commit()
+    [done] = [one for one in bring(tmp_path, source).studies if one.source.startswith("mnist")]
+    (tmp_path / "other").mkdir()
+    bring(tmp_path / "other", source)
+    assert stored(tmp_path / "other", done.study).curves == stored(tmp_path, done.study).curves
+    assert all(not one.points for one in bring(tmp_path, source).studies)
+
+
 def test_a_moved_source_is_known(tmp_path: Path) -> None:
     """Its runs have keys, and its study is found by the path that no longer exists."""
     source = mlflow_db(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,28 @@ def test_parquet(name: str, written: Written, request: pytest.FixtureRequest) ->
         "mine": {"params.flag": "bool", "params.lr": "double", "params.list": "string", f"params.{HOSTILE}": "string"},
     }
     assert wanted[name] == {column: kinds[column] for column in wanted[name]}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "kind", "held"),
+    [
+        ([1, 2, None], "int64", [1, 2, None]),
+        (["a", "b", None], "string", ["a", "b", None]),
+        ([1, "a", 0.5], "string", ["1", '"a"', "0.5"]),
+        ([2**53 + 1, 0.5, None], "string", ["9007199254740993", "0.5", None]),
+        ([None, None, None], "int64", [None, None, None]),
+    ],
+)
+def test_a_seed_may_be_anything(
+    seeds: list[Any], kind: str, held: list[Any], mine: Outgoing, written: Written, tmp_path: Path
+) -> None:
+    """Parameters too: a column holds each value exactly, as JSON where no type does."""
+    trials = [
+        replace(one, settings={"seed": seed}, params={"p": seed}) for one, seed in zip(mine.trials, seeds, strict=True)
+    ]
+    found = pq.read_table(written(parquet, replace(mine, trials=tuple(trials))) / "trials.parquet")
+    assert (kind, held) == (str(found.schema.field("seed").type), found["seed"].to_pylist())
+    assert held == found["params.p"].to_pylist()
 
 
 def test_the_page_says_what_a_study_is(toy: Outgoing, written: Written) -> None:

@@ -39,12 +39,6 @@ def messages(data: bytes) -> Iterator[bytes]:
         yield body
 
 
-def test_the_checksum_is_that_of_the_standard() -> None:
-    """RFC 3720, B.4: 32 bytes of zeros have the CRC-32C 8A9136AA; the mask is TensorFlow's."""
-    mask = ((0x8A9136AA >> 15 | 0x8A9136AA << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    assert [mask] == records.masked_checksums(np.zeros((1, 32), dtype=np.uint8)).tolist()
-
-
 def test_points_of_any_step_are_framed_as_single_ones() -> None:
     """Steps take one to ten bytes; runs of one length are framed at once."""
     steps = [-(2**63), -1, 0, 127, 128, 16_383, 16_384, 2**35, 2**63 - 1]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import struct
+import time
+import zlib
+from collections import Counter
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,10 @@ from tests.engine.interchange.readers.sources import (
 
 from bertdistill.engine.interchange.checksums import masked
 from bertdistill.engine.interchange.importing import Outcome, Wanted
+from bertdistill.engine.interchange.out import tensorboard_records as records
+from bertdistill.engine.interchange.readers import mlflow_files
 from bertdistill.engine.interchange.readers.forms import form_of, local_path
+from bertdistill.engine.interchange.readers.optuna_trials import OptunaStudy, OptunaTrial
 from bertdistill.engine.interchange.readers.reader import parameter
 from bertdistill.store.errors import ForeignError
 from bertdistill.store.rows import TrialState
@@ -165,6 +172,19 @@ def test_csv(tmp_path: Path) -> None:
     assert {"lines without an end": 1} == left_out(done)
 
 
+def test_rows_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
+    """A run for each seed under one name, and rows without a name next to one whose name is a row number."""
+    path = tmp_path / "seeds.csv"
+    path.write_text("name,params.seed,metrics.acc\nbase,0,0.1\nbase,1,0.2\n,2,0.3\n2,3,0.4\n,4,0.5\n", "utf-8")
+    [done] = bring(tmp_path, path).studies
+    wanted = [(0, 0.1), (1, 0.2), (2, 0.3), (3, 0.4), (4, 0.5)]
+    assert wanted == [(one.params["seed"], one.metrics["acc"]) for one in stored(tmp_path, "seeds").trials]
+    with path.open("a") as file:
+        file.write("base,5,0.6\n")
+    [again] = bring(tmp_path, path).studies
+    assert (5, 1, 0) == (done.new, again.new, again.changed)
+
+
 @pytest.mark.parametrize("name", ["study.db", "study.log"])
 def test_optuna(name: str, tmp_path: Path) -> None:
     """A study that optuna itself optimises, in between and at its end, from both of its storages."""
@@ -206,6 +226,21 @@ def test_optuna(name: str, tmp_path: Path) -> None:
     found = stored(tmp_path, "sweep")
     assert (0, 1, 1) == (done.new, done.changed, done.points)
     assert (TrialState.COMPLETE, [(0, 2.0), (1, 1.0), (2, 0.25)]) == (found.trials[2].state, found.curves[2, "value"])
+
+
+def test_a_time_zone_is_not_part_of_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna stores local times: a machine in another zone imports the same trials, not new ones."""
+    study, trial = OptunaStudy("sweep", ["MINIMIZE"], {}), OptunaTrial(0, "COMPLETE", datetime(2026, 7, 1, 12))
+    keys = set()
+    try:
+        for zone in ("UTC", "America/New_York"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            keys.add(trial.record(study, Counter()).key)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert 1 == len(keys)
 
 
 # ------------------------------------------------------------------------------------------------------- broken sources
@@ -257,6 +292,16 @@ def test_a_journal_with_a_bad_line(tmp_path: Path) -> None:
         bring(tmp_path, path)
 
 
+@pytest.mark.parametrize("line", [b"1" * (mlflow_files.BYTES_AT_ONCE + 1), b"1" * 400 + b" 0.5 1\n"])
+def test_a_damaged_metric_of_a_file_store(line: bytes, tmp_path: Path) -> None:
+    """A line without an end, at which the import would wait forever, and a time that no float holds."""
+    store = mlruns(tmp_path)
+    path = next(one for one in store.rglob("metrics/train/loss"))
+    path.write_bytes(line)
+    with pytest.raises(ForeignError, match="train/loss: has a line"):
+        bring(tmp_path, store)
+
+
 def test_a_wandb_file_with_a_wrong_byte(tmp_path: Path) -> None:
     """In the last block of a file it may still be written; before others it is damage."""
     path = wandb_run(tmp_path) / "offline-run-20261130_004218-v0yngf6r" / "run-v0yngf6r.wandb"
@@ -266,6 +311,47 @@ def test_a_wandb_file_with_a_wrong_byte(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     [problem] = bring(tmp_path, path).problems
     assert f"{path}: damaged near byte" in str(problem)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(7, '{"choices": [1]}'), (0, "{}"), ("x", '{"choices": [1]}'), (0, "[")])
+def test_a_parameter_that_does_not_fit_its_distribution(value: object, kind: str, tmp_path: Path) -> None:
+    """The trial is named."""
+    path = tmp_path / "study.db"
+    shape = kind if kind == "[" else f'{{"name": "CategoricalDistribution", "attributes": {kind}}}'
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("""
+            CREATE TABLE studies (study_id, study_name);
+            CREATE TABLE study_directions (study_id, objective, direction);
+            CREATE TABLE study_user_attributes (study_id, key, value_json);
+            CREATE TABLE study_system_attributes (study_id, key, value_json);
+            CREATE TABLE trials (trial_id, number, study_id, state, datetime_start, datetime_complete);
+            CREATE TABLE trial_params (trial_id, param_name, param_value, distribution_json);
+            INSERT INTO studies VALUES (1, 's');
+            INSERT INTO study_directions VALUES (1, 0, 'MINIMIZE');
+            INSERT INTO trials VALUES (9, 4, 1, 'COMPLETE', NULL, NULL);
+        """)
+        connection.execute("INSERT INTO trial_params VALUES (9, 'x', ?, ?)", (value, shape))
+        connection.commit()
+    with pytest.raises(ForeignError, match=r"study.db: trial 4 of study s: the value of 'x' does not fit"):
+        bring(tmp_path, path)
+
+
+def test_numbers_that_nothing_holds(tmp_path: Path) -> None:
+    """An integer of 200 bytes in an event file, an infinite step of W&B, an infinite operation of optuna."""
+    tensor = records.whole(1, 9) + records.message(4, b"\x7f" * 200)
+    value = records.message(1, records.message(1, "loss") + records.message(8, tensor))
+    (tmp_path / "events.out.tfevents.1").write_bytes(records.record(records.event(1.0, summary=value)))
+    folder = wandb_run(tmp_path)
+    [run] = folder.rglob("*.wandb")
+    item = records.message(2, records.message(1, records.message(1, "_step") + records.message(16, "1e999")))
+    with run.open("ab") as file:
+        file.write(struct.pack("<IHB", zlib.crc32(b"\1" + item), len(item), 1) + item)
+    for source in (tmp_path / "events.out.tfevents.1", run):
+        [problem] = bring(tmp_path, source).problems
+        assert f"{source}: damaged" in str(problem)
+    (tmp_path / "study.log").write_text('{"op_code":1e999}\n')
+    with pytest.raises(ForeignError, match="line 1 is not an operation"):
+        bring(tmp_path, tmp_path / "study.log")
 
 
 def test_a_write_ahead_log_without_its_index(tmp_path: Path) -> None:
