@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from contextlib import closing
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 from bertdistill.app.draw.svg import CHART_STYLE
-from bertdistill.app.report.study_material import Material
+from bertdistill.app.report.study_material import Material, read_material
 from bertdistill.app.report.study_report import Grid, Section, sections
 from bertdistill.app.report.table_page import lines_html, page_html, table_html, table_markdown
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.engine.contract.errors import InvalidRequest
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.store.db import open_db
 
 FORMATS = ("html", "md")
 LONGEST_LINE = 2000
 LONGEST_CODE = 200_000
+REPORT_STYLE = """
+td, th { font-size: 13px; } td:not(:last-child), th { white-space: nowrap; }
+@media print { td:not(:last-child), th { white-space: normal; } td, th { font-size: 8pt; padding: .2em .4em; } }
+"""
 _MARKED = re.compile(r"([\\`*\[\]<>])")
 """What Markdown would take for its own, and HTML in it."""
 
@@ -30,7 +38,7 @@ def report_page(found: Material, kind: str) -> str:
 
 def _html(title: str, parts: list[Section]) -> str:
     body = "\n".join(map(_section_html, parts))
-    return page_html(title, f"<h1>{_text(title)}</h1>\n{body}", style=CHART_STYLE)
+    return page_html(title, f"<h1>{_text(title)}</h1>\n{body}", style=CHART_STYLE + REPORT_STYLE)
 
 
 def _section_html(part: Section) -> str:
@@ -102,3 +110,11 @@ def write_whole(path: Path, text: str, *, force: bool = False) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def write_report_here(workspace: Workspace, name: str) -> Path:
+    """The report of a study as a page in the folder `reports` of the workspace."""
+    with closing(open_db(workspace.path, read_only=True)) as db:
+        text = report_page(read_material(db, workspace, name), "html")
+    safe_name = "".join(char if char.isalnum() else "-" for char in name)[:60]
+    return write_whole(workspace.path / "reports" / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe_name}.html", text)

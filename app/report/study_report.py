@@ -109,21 +109,25 @@ def _ranked(found: Material) -> Section:
     shown = trials[:MOST_ROWS]
     cells = [ranked_row(view, trial, names, Page()) for trial in shown]
     front = ["yes" if row[0] else "" for row in cells]
-    rows = [[row[1], mark, *row[2:]] for row, mark in zip(cells, front, strict=True)]
-    caption = f"{len(shown):,} trials in ranked order: the frontier, then by distance to it, then those without a rank"
-    table = grid(
-        ["trial", "frontier", "state", *names, "gain", "remark", "parameters"],
-        rows,
-        caption,
-        numbers=[*names, "gain"],
-        kinds=["frontier" if mark else "" for mark in front],
-    )
+    order = "in ranked order: the frontier, then by distance to it, then those without a rank"
+    grids = [
+        grid(
+            ["trial", "frontier", "state", *names, "gain", "remark"],
+            [[row[1], mark, *row[2:-1]] for row, mark in zip(cells, front, strict=True)],
+            f"{len(shown):,} trials {order}",
+            numbers=[*names, "gain"],
+            kinds=["frontier" if mark else "" for mark in front],
+        ),
+        grid(["trial", "parameters"], [[row[1], row[-1]] for row in cells], "Parameters, in the same order"),
+    ]
     notes = ["gain: what a trial added to the hypervolume, as a share of the unit box, when it finished"]
     if left_out := len(trials) - len(shown):
         notes.append(f"{left_out:,} more trials are left out; `engine export --format csv` has all of them")
     if archived := len(view.trials) - len(trials):
         notes.append(f"{archived:,} archived trials are left out")
-    return Section("Trials", [] if rows else ["There is no trial yet."], grids=[table] if rows else [], notes=notes)
+    if not shown:
+        return Section("Trials", ["There is no trial yet."], notes=notes[1:])
+    return Section("Trials", grids=grids, notes=notes)
 
 
 def _scenarios(found: Material) -> Section | None:

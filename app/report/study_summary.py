@@ -13,6 +13,9 @@ from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.engine.study.outline import LOG, PROGRAM
 from bertdistill.store.rows import Trial, TrialState
 
+SLIGHTLY = 1.005
+"""Factor from which a trial is called smaller than the teacher."""
+
 
 def report_trials(view: StudyView) -> list[Trial]:
     """The trials of a report, in ranked order: all but the archived ones."""
@@ -110,7 +113,7 @@ def _trial_words(view: StudyView, trial: Trial, size: str, score: str) -> str:
     words = [f"{score} {metric(score, values.get(score))}"]
     if size != score:
         words.append(_amount(size, values.get(size)))
-        factor = smaller(size, values.get(size), view.teacher.get(size))
+        factor = smaller(size, values.get(size), view.teacher.get(size), least=SLIGHTLY)
         words.append(f"{factor} than the teacher" if factor else "")
     return f"#{trial.number}{f' ({family})' if family else ''}: {', '.join(filter(None, words))}"
 

@@ -92,10 +92,10 @@ def _trial_words(view: StudyView, trial: Trial, score: str, size: str) -> str:
     return SEPARATOR.join(filter(None, words))
 
 
-def smaller(metric: str, value: float | None, other: float | None) -> str:
-    """`4.3 times smaller`; empty below twice, and for what is not a size or a cost."""
+def smaller(metric: str, value: float | None, other: float | None, *, least: float = 2.0) -> str:
+    """`4.3 times smaller`; empty below `least`, and for what is not a size or a cost."""
     known = METRICS.get(metric)
-    if known is None or known.direction != "minimize" or not value or not other or other / value < 2:
+    if known is None or known.direction != "minimize" or not value or not other or other / value < least:
         return ""
     return f"{other / value:.3g} times smaller"
 

@@ -59,6 +59,10 @@ DOES = {
     "trials": (["trials", "mine", "--filter", "acc>0.92 train/loss<1 act:relu layers=2"], "#4"),
     "show": (["show", "mine/5"], "ValueError: bad data"),
     "frontier": (["frontier", "mine", "--x", "cost", "--y", "train/loss"], "★"),
+    "report": (
+        ["report", "mine", "--format", "md"],
+        "mine is a collection of logged runs with 3 parameters (lr, layers, act).",
+    ),
     "export": (["export", "mine"], "acc"),
     "tag": (["tag", "mine/0", "good"], "good"),
     "note": (["note", "mine", "first tries"], "saved"),

@@ -86,6 +86,7 @@ DOES = {
     "trials": (["trials", "prog", "--filter", "lr<2 layers<4 seed=1 score>0"], "★"),
     "show": (["show", "prog/0"], "searched"),
     "frontier": (["frontier", "prog"], "★"),
+    "report": (["report", "prog", "--format", "md"], "of a program"),
     "export": (["export", "prog", "--format", "toml"], '"{layers}"'),
     "tag": (["tag", "prog/0", "good"], "good"),
     "note": (["note", "prog", "first tries"], "saved"),
