@@ -47,7 +47,7 @@ class ForeignDatabase:
         return found
 
     def columns(self, table: str) -> frozenset[str]:
-        """Names of the columns of a table; empty if there is no table of that name. A view is not a table."""
+        """Names of the columns of a table; empty if no table has that name. A view is none."""
         if not self.rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", table):
             return frozenset()
         return frozenset(str(name) for (name,) in self.rows("SELECT name FROM pragma_table_info(?)", table))

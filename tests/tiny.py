@@ -19,6 +19,10 @@ from transformers import (
     DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
     DistilBertModel,
+    MobileBertConfig,
+    MobileBertForQuestionAnswering,
+    MobileBertForSequenceClassification,
+    MobileBertModel,
     PreTrainedModel,
     RobertaConfig,
     RobertaForQuestionAnswering,
@@ -27,7 +31,7 @@ from transformers import (
     RobertaTokenizer,
 )
 
-Kind = Literal["bert", "distilbert", "roberta"]
+Kind = Literal["bert", "distilbert", "roberta", "mobilebert"]
 Head = Literal["none", "qa", "cls"]
 
 TEXTS = (
@@ -46,6 +50,9 @@ MODELS: dict[tuple[str, str], type[PreTrainedModel]] = {
     ("roberta", "none"): RobertaModel,
     ("roberta", "qa"): RobertaForQuestionAnswering,
     ("roberta", "cls"): RobertaForSequenceClassification,
+    ("mobilebert", "none"): MobileBertModel,
+    ("mobilebert", "qa"): MobileBertForQuestionAnswering,
+    ("mobilebert", "cls"): MobileBertForSequenceClassification,
 }
 
 
@@ -119,7 +126,7 @@ def _merges(tokenizer: Tokenizer) -> list[list[str]]:
 
 def _config(
     kind: Kind, vocab: int, pad: int, layers: int, hidden: int, heads: int, ffn: int, positions: int
-) -> BertConfig | DistilBertConfig | RobertaConfig:
+) -> BertConfig | DistilBertConfig | RobertaConfig | MobileBertConfig:
     if kind == "distilbert":
         return DistilBertConfig(
             vocab_size=vocab,
@@ -129,6 +136,20 @@ def _config(
             n_layers=layers,
             n_heads=heads,
             pad_token_id=pad,
+            initializer_range=0.2,
+        )
+    if kind == "mobilebert":
+        return MobileBertConfig(
+            vocab_size=vocab,
+            max_position_embeddings=positions,
+            hidden_size=hidden,
+            intermediate_size=ffn,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            pad_token_id=pad,
+            embedding_size=hidden // 4,
+            intra_bottleneck_size=hidden // 2,
+            num_feedforward_networks=2,
             initializer_range=0.2,
         )
     offset, types, cls = (pad + 1, 1, RobertaConfig) if kind == "roberta" else (0, 2, BertConfig)

@@ -101,7 +101,9 @@ def _plane(
         return Drawing("no point to draw yet", hidden=hidden, drawn=False)
     if too_small(look):
         return sorry(look, hidden)
-    chosen = points[cursor] if cursor is not None and 0 <= cursor < len(points) and points[cursor] in shown else None
+    visible = {id(p) for p in shown}
+    chosen = points[cursor] if cursor is not None and 0 <= cursor < len(points) else None
+    chosen = chosen if id(chosen) in visible else None
     edge = [p for p in fit if p.edge] if steps else []
     with canvas_of(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
         _rulers(canvas)
@@ -114,7 +116,7 @@ def _plane(
         canvas.name_axes()
         text = canvas.text()
         area = canvas.below(_area(canvas, corners)) if look.colour else ()
-        places = tuple((*canvas.place(p.x, p.y), i) for i, p in enumerate(points) if p in shown)
+        places = tuple((*canvas.place(p.x, p.y), i) for i, p in enumerate(points) if id(p) in visible)
     readings = ((x.title, chosen.x), (y.title, chosen.y)) if chosen else ()
     words = [*_group_words(shown, groups, look), *_edge_words(corners, look), *_line_words(canvas)]
     return Drawing(text, tuple(words), hidden, readings, marks=places, area=area)

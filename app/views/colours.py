@@ -45,7 +45,8 @@ def choices(view: StudyView) -> tuple[str, ...]:
 
 def usual(view: StudyView) -> str:
     """What they are coloured by at first: the family of a study of several; else nothing."""
-    return "family" if "family" in choices(view) else ""
+    several = any(parameter.name == "family" and len(parameter.choices) > 1 for parameter in view.outline.search)
+    return "family" if several else ""
 
 
 def colouring(view: StudyView, by: str) -> Colouring:

@@ -21,14 +21,14 @@ from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
 from bertdistill.app.views.pretrain_plan import pretraining, pretraining_words
 from bertdistill.app.views.program_inputs import program_facts, program_notes, program_plan
-from bertdistill.app.views.step_plan import step_words, teacher_in_step
+from bertdistill.app.views.step_plan import layer_stages, stage_words, step_words, teacher_in_step
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.contract.terms import CLS, DUAL, PATENTS, PROJECTION, transfer_rows, transfer_share
 from bertdistill.engine.families import sparsity
-from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape, bert_shape
+from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape, bert_shape
 from bertdistill.engine.families.folders import check_config
 from bertdistill.engine.families.layer_pairs import states_bytes
 from bertdistill.engine.families.table import FAMILIES
@@ -112,6 +112,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "sizes": sizes,
         "pretraining": pretraining(spec, inputs.pretrain, sizes["largest"] or sizes["baseline"]),
         "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
+        "layer_stages": layer_stages(spec),
         "disk_bytes": _disk(spec, amounts, sizes, trained, labels, teacher),
     }
 
@@ -158,6 +159,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts["pre-training"] = pretraining_words(planned["pretraining"], unknown)
     if planned["teacher_in_step"]:
         facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
+    if planned["layer_stages"]:
+        facts["stages"] = stage_words(planned["layer_stages"])
     if planned.get("time"):
         facts["time"] = time_text(spec, planned["time"])
     if sizes["refused"]:
@@ -222,10 +225,13 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
     try:
         check_config(config, model)
         cut = init != SCRATCH and TRANSFORMER.name in wanted_families(spec)
-        if not cut and config["model_type"] not in ARCHITECTURES:
+        if not cut and config["model_type"] not in COMPARABLE:
             say(f"note: the teacher is a {config['model_type']}; sizes of its students are known once it is prepared")
             return None
-        return Shape.from_config(config)
+        shape = Shape.from_config(config)
+        if cut:
+            TRANSFORMER.plan(Prepared(init_shape=shape.to_dict()), Settings(), scratch=False)
+        return shape
     except ConfigError as error:
         text = str(error) if str(error).startswith(model) else f"{model}: {error}"
         raise ConfigError(text, hint=error.hint) from error
@@ -375,7 +381,7 @@ def _teacher_shape(spec: StudySpec, init: Shape | None, say: Callable[[str], Non
     if spec.teacher.model == SCRATCH:
         return _scratch_teacher(spec.teacher, spec.data)
     config = _config_json(spec.teacher.model, spec.teacher.revision, say)
-    known = config is not None and config.get("model_type") in ARCHITECTURES
+    known = config is not None and config.get("model_type") in COMPARABLE
     return Shape.from_config(config) if config is not None and known else None
 
 

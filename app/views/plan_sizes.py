@@ -19,7 +19,7 @@ from bertdistill.engine.study.study_spec import StudySpec
 
 SIZE_KEYS = (
     *("family", "layers", "layer_choice", "heads", "hidden_size", "ffn_size", "embedding_rank", "head_size"),
-    "separate_layers",
+    *("separate_layers", "bottleneck_size", "ffn_count"),
     *("vocab_size", "embedding_size", "max_features"),
 )
 MOST_STUDENTS = 20_000

@@ -27,7 +27,7 @@ from bertdistill.engine.analysis.scored import (
     widened,
 )
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.contract.terms import WITH_LAYERS
 from bertdistill.engine.tasks.table import METRICS
 
 VALIDATION, REPORT = "validation", "report"
@@ -210,13 +210,13 @@ def _nearest(rungs: Sequence[Rung], frame: Frame, split: str) -> Nearest:
 def _rival(rungs: Sequence[Rung], frame: Frame, split: str) -> Rung | None:
     """The best student that has learnt nothing from the teacher, unless it is below it by more than chance.
 
-    Encoders do not count: cut from the teacher, they start with what it knows.
+    Encoders do not count: they start with layers or embeddings of the teacher, and so with what it knows.
     """
     sign = 1 if frame.largest else -1
     plain = [
         (sign * score.gap, score, one)
         for one in rungs
-        if one.kind == "plain" and one.family != TRANSFORMER.name and (score := one.scores.get(split))
+        if one.kind == "plain" and one.family not in WITH_LAYERS and (score := one.scores.get(split))
         if score.gap is not None
     ]
     if not plain:

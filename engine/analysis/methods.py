@@ -42,6 +42,8 @@ METHODS: tuple[tuple[str, Word], ...] = (
     ("states_weight", _on("TinyBERT")),
     ("attention_weight", _on("TinyBERT")),
     ("relation_weight", _on("MiniLM")),
+    ("map_weight", _on("MobileBERT")),
+    ("attention_map_weight", _on("MobileBERT")),
     ("projection_weight", _on("shared projection")),
     ("dual_share", _on("dual training")),
 )

@@ -253,6 +253,22 @@ class Settings:
         high=47,
     )
     head_size: int = key(64, help="From scratch: size of one head; must divide hidden_size.", low=4, high=512)
+    bottleneck_size: int = key(
+        0,
+        help="bottleneck: width inside a layer, of its attention and feed-forward networks; 0 means a quarter of "
+        "hidden_size.",
+        low=0,
+        high=4096,
+    )
+    ffn_count: int = key(
+        0, help="bottleneck: feed-forward networks in a layer, one after the other; 0 means 4.", low=0, high=32
+    )
+    normalization: str = key(
+        "auto",
+        help="bottleneck: what follows every linear sum: no_norm (auto), a scale and a shift of each number, which is "
+        "faster, or layer_norm, which is easier to train.",
+        choices=("auto", "no_norm", "layer_norm"),
+    )
     units: str = key(
         AUTO_UNITS,
         help="What a text is divided into; mlp, bilstm: the pieces of the teacher's tokenizer (auto) or words; linear: "
@@ -392,8 +408,8 @@ class Settings:
     )
     compared_layers: str = key(
         "all",
-        help="Layers of the student that the hidden, states and attention losses compare: all, or joint: those above "
-        "separate_layers alone, whose tokens see both segments as those of the teacher do (DeFormer).",
+        help="Layers of the student that the hidden, states, attention and map losses compare: all, or joint: those "
+        "above separate_layers alone, whose tokens see both segments as those of the teacher do (DeFormer).",
         choices=("all", "joint"),
     )
     relation_weight: float = key(
@@ -412,6 +428,42 @@ class Settings:
     relation_layer: int = key(
         0, help="Layer of the teacher that the relation loss reads, counted from 1; 0: the last.", low=0, high=1000
     )
+    map_weight: float = key(
+        0.0,
+        help="Weight of the map loss (MobileBERT): mean squared difference of the normalised hidden states of every "
+        "token, summed over layers; the teacher runs in every step; 0: off; the authors use 100.",
+        low=0,
+        high=1e6,
+    )
+    map_mean_weight: float = key(
+        0.0,
+        help="Weight of the map mean loss: squared difference of the mean of each token's hidden state, summed over "
+        "layers; the teacher runs in every step; 0: off; the authors use 5000.",
+        low=0,
+        high=1e6,
+    )
+    map_variance_weight: float = key(
+        0.0,
+        help="Weight of the map variance loss: absolute difference of the variance of each token's hidden state, "
+        "summed over layers; the teacher runs in every step; 0: off; the authors use 5.",
+        low=0,
+        high=1e6,
+    )
+    attention_map_weight: float = key(
+        0.0,
+        help="Weight of the attention map loss (MobileBERT): divergence of the attention of each token, head by head, "
+        "summed over layers; the teacher runs in every step; 0: off; the authors use 1.",
+        low=0,
+        high=1e6,
+    )
+    layerwise: str = key(
+        "together",
+        help="When the losses that compare layers count. together: in every step; first: in the first steps, alone, "
+        "and not in the others (TinyBERT); progressive: the same, one layer after the other with those below it frozen "
+        "(MobileBERT).",
+        choices=("together", "first", "progressive"),
+    )
+    layerwise_share: float = key(0.5, help="Share of the steps that are these first ones.", low=0.01, high=0.99)
     projection_weight: float = key(
         0.0,
         help="Weight of the projection loss (shared projection): mean squared difference of the weights of the layers, "

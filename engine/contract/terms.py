@@ -17,6 +17,8 @@ LOGITS = "logits"
 CLS = "cls"
 """Teacher signal: its hidden state of the first token after every layer but the last. Cached if a trial can use it."""
 HIDDEN, STATES, ATTENTION, RELATION = "hidden_loss", "states_loss", "attention_loss", "relation_loss"
+MAP, MAP_MEAN, MAP_VARIANCE = "map_loss", "map_mean_loss", "map_variance_loss"
+ATTENTION_MAP = "attention_map_loss"
 """Terms that compare what layers compute."""
 PROJECTION, DUAL = "projection_loss", "dual_loss"
 """Terms that need the teacher's network itself: its weights, or what it makes of the student's embeddings."""
@@ -24,8 +26,20 @@ PATENTS = (
     "Google LLC holds US patents 11,797,862 and 12,260,340 on these methods; have it checked before commercial use"
 )
 """Said wherever a study uses one of these two."""
-WITH_LAYERS = frozenset({"transformer"})
+WITH_LAYERS = frozenset({"transformer", "bottleneck"})
 """Families whose layers can be compared with the teacher's."""
+TOGETHER, FIRST, PROGRESSIVE = "together", "first", "progressive"
+"""Values of `settings.layerwise`."""
+WHEN = frozenset({"layerwise", "layerwise_share"})
+"""Settings of all terms that compare layers: in which steps they count, see `families.stages`."""
+LAYER_KEYS = WHEN | {
+    *("hidden_weight", "hidden_map", "states_weight", "attention_weight", "compared_layers"),
+    *("relation_weight", "relation_heads", "relation_layer"),
+    *("map_weight", "map_mean_weight", "map_variance_weight", "attention_map_weight"),
+}
+"""All settings of these terms."""
+SEPARATED = "transformer"
+"""The family with `separate_layers`, shared projection and dual training."""
 PAIRED = frozenset({"compared_layers"})
 """Settings of the terms that compare pairs of layers."""
 
@@ -51,6 +65,8 @@ class Term:
     do."""
     families: frozenset[str] = frozenset()
     """Families that it applies to; others have weight 0. Empty for all of them."""
+    layered: bool = False
+    """Whether it compares layers of student and teacher."""
     watched: bool = False
     """Computed and logged even with weight 0."""
 
@@ -66,29 +82,30 @@ class Term:
         return self.online or bool(self.needs)
 
 
+def _layered(name: str, key: str, settings: frozenset[str] = frozenset(), **more: Any) -> Term:
+    return Term(name, key, float, settings | WHEN, families=WITH_LAYERS, layered=True, **more)
+
+
 TERMS: dict[str, Term] = {
     term.name: term
     for term in (
         Term("soft_loss", "alpha", lambda alpha: alpha, frozenset({"soft_loss", "temperature"}), frozenset({LOGITS})),
         Term("hard_loss", "alpha", lambda alpha: 1.0 - alpha, watched=True),
-        Term(HIDDEN, "hidden_weight", float, PAIRED | {"hidden_map"}, frozenset({CLS}), families=WITH_LAYERS),
-        Term(STATES, "states_weight", float, PAIRED, online=True, families=WITH_LAYERS),
-        Term(ATTENTION, "attention_weight", float, PAIRED, online=True, families=WITH_LAYERS),
-        Term(
-            RELATION,
-            "relation_weight",
-            float,
-            frozenset({"relation_heads", "relation_layer"}),
-            online=True,
-            families=WITH_LAYERS,
-        ),
+        _layered(HIDDEN, "hidden_weight", PAIRED | {"hidden_map"}, needs=frozenset({CLS})),
+        _layered(STATES, "states_weight", PAIRED, online=True),
+        _layered(ATTENTION, "attention_weight", PAIRED, online=True),
+        _layered(RELATION, "relation_weight", frozenset({"relation_heads", "relation_layer"}), online=True),
+        _layered(MAP, "map_weight", PAIRED, online=True),
+        _layered(MAP_MEAN, "map_mean_weight", PAIRED, online=True),
+        _layered(MAP_VARIANCE, "map_variance_weight", PAIRED, online=True),
+        _layered(ATTENTION_MAP, "attention_map_weight", PAIRED, online=True),
         Term(
             PROJECTION,
             "projection_weight",
             float,
             frozenset({"projection"}),
             network=True,
-            families=WITH_LAYERS,
+            families=frozenset({SEPARATED}),
         ),
         Term(
             DUAL,
@@ -96,7 +113,7 @@ TERMS: dict[str, Term] = {
             lambda share: float(share > 0),
             needs=frozenset({LOGITS}),
             network=True,
-            families=WITH_LAYERS,
+            families=frozenset({SEPARATED}),
         ),
     )
 }
@@ -112,7 +129,9 @@ def idle(settings: Settings) -> frozenset[str]:
     used = frozenset[str]().union(*(term.settings for term in active(settings)))
     if settings.soft_loss == "mse":
         used -= {"temperature"}
-    if not settings.separate_layers:
+    if settings.layerwise == TOGETHER:
+        used -= {"layerwise_share"}
+    if not settings.separate_layers or settings.family != SEPARATED:
         used -= PAIRED
     return frozenset({"transfer_share"} if not taught(settings) else ()).union(
         *(term.settings - used for term in TERMS.values())

@@ -20,7 +20,7 @@ from bertdistill.engine.distill.labelling import Labels, ModelLabels, Texts
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.forward import forward
-from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape
+from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape
 from bertdistill.engine.families.layer_pairs import states_bytes
 
 KEY = "settings.hidden_weight"
@@ -37,11 +37,11 @@ def cls_states(run: Run, labels: Labels, texts: Texts) -> str:
     if not isinstance(labels, ModelLabels):
         raise ConfigError(f"{KEY} needs the states of one teacher.model, not a file or an average", hint=REMEDY)
     shape = read_any_shape(labels.folder)
-    if shape.architecture not in ARCHITECTURES or shape.layers < 2:
+    if not shape.comparable or shape.layers < 2:
         raise ConfigError(
             f"{KEY} compares layers below the last one with those of the teacher, which is a {shape.architecture} "
             f"with {shape.layers} of them",
-            hint=f"use a teacher of {', '.join(ARCHITECTURES)} with 2 or more layers, or {REMEDY}",
+            hint=f"use a teacher of {', '.join(COMPARABLE)} with 2 or more layers, or {REMEDY}",
         )
 
     def build(temporary: Path) -> None:

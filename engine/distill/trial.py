@@ -94,7 +94,8 @@ def run_trial(run: Run) -> dict[str, float]:
         mixer=mixer_of(run, model),
     )
     precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
-    plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer)
+    layers = compared.compared if compared else ()
+    plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer, layers)
     run.events.emit(
         STARTED,
         device=str(run.device),

@@ -12,12 +12,16 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.families.bottleneck_shape import Bottleneck
 from bertdistill.engine.families.separate import check_layers_apart
 from bertdistill.engine.families.sparsity import Pruning, pruning_of
 from bertdistill.engine.families.widths import ffn_widths
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 """Those whose sizes are computed before training, and that students can be cut from. A teacher may be of others."""
+MOBILE = "mobilebert"
+COMPARABLE = (*ARCHITECTURES, MOBILE)
+"""Those whose hidden states and attention can be compared with a student's."""
 OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "xmod", "data2vec-text", "ibert", "roberta-prelayernorm")
 """Architectures that count positions from pad_id + 1."""
 NEW_LAYER = -1
@@ -38,14 +42,21 @@ _KEYS = {
     "bert": ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     "roberta": ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     "distilbert": ("dim", "hidden_dim", "n_layers", "n_heads"),
+    MOBILE: ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
 }
 # Transformers omits defaults from config.json, so a missing key means the value below.
 _MISSING = {
     "bert": {"vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2, "pad_token_id": 0},
     "roberta": {"vocab_size": 50265, "max_position_embeddings": 512, "type_vocab_size": 2, "pad_token_id": 1},
     "distilbert": {"vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 0, "pad_token_id": 0},
+    MOBILE: {"vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2, "pad_token_id": 0},
 }
-_MISSING_SIZES = {"bert": (768, 3072, 12, 12), "roberta": (768, 3072, 12, 12), "distilbert": (768, 3072, 6, 12)}
+_MISSING_SIZES = {
+    "bert": (768, 3072, 12, 12),
+    "roberta": (768, 3072, 12, 12),
+    "distilbert": (768, 3072, 6, 12),
+    MOBILE: (512, 512, 24, 4),
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Shape:
     heads: int
     head_size: int
     pad_id: int = 0
+    bottleneck: Bottleneck | None = None
+    """Of a MobileBERT, whose heads are narrower than its hidden states."""
 
     @property
     def longest_input(self) -> int:
@@ -73,18 +86,27 @@ class Shape:
         """Whether students can be cut from it."""
         return self.architecture in ARCHITECTURES
 
+    @property
+    def comparable(self) -> bool:
+        """Whether students can learn from its layers."""
+        return self.architecture in COMPARABLE
+
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        found = dataclasses.asdict(self)
+        if self.bottleneck is None:  # as older versions store it
+            del found["bottleneck"]
+        return found
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> Shape:
-        return Shape(**raw)
+        narrow = raw.get("bottleneck")
+        return Shape(**{**raw, "bottleneck": Bottleneck(**narrow) if narrow else None})
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> Shape:
         """The shape given in a checkpoint's config.json; raises ConfigError if it is not a supported encoder."""
         kind = str(config.get("model_type", ""))
-        if kind not in ARCHITECTURES:
+        if kind not in COMPARABLE:
             raise ConfigError(
                 f"model type {kind or 'missing'!r} is not supported",
                 hint=f"use a checkpoint whose config.json has model_type {', '.join(ARCHITECTURES)} (MiniLM is bert)",
@@ -96,8 +118,10 @@ class Shape:
         )
         _refuse_unusual(config, layers, heads, hidden_size)
         types = 0 if kind == "distilbert" else types
+        narrow = Bottleneck.from_config(config, heads) if kind == MOBILE else None
+        width = narrow.size if narrow else hidden_size
         return Shape(
-            kind, vocab_size, positions, types, hidden_size, ffn_size, layers, heads, hidden_size // heads, pad_id
+            kind, vocab_size, positions, types, hidden_size, ffn_size, layers, heads, width // heads, pad_id, narrow
         )
 
 
@@ -162,6 +186,10 @@ class Plan:
     """Of single weights."""
 
     @property
+    def head_size(self) -> int:
+        return self.shape.head_size
+
+    @property
     def pruned(self) -> bool:
         return any(left < self.shape.heads for left in self.heads_left)
 
@@ -183,7 +211,7 @@ def plan_student(
     have.
     """
     shape = _scratch_shape(init, settings) if scratch else _checked_shape(init, settings)
-    kept = _kept_layers(shape, settings, scratch=scratch)
+    kept = kept_layers(shape, settings, scratch=scratch)
     left = settings.heads or shape.heads
     if left > shape.heads:
         raise ConfigError(
@@ -253,7 +281,8 @@ def bert_shape(
     )
 
 
-def _kept_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[int, ...]:
+def kept_layers(shape: Shape, settings: Settings, *, scratch: bool) -> tuple[int, ...]:
+    """The layers of the initial model that a student has, by index; `NEW_LAYER` for one that it does not have."""
     if settings.layer_choice == "list":
         return _listed_layers(shape, settings, scratch=scratch)
     wanted = settings.layers or shape.layers

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.families import bottleneck_sizes
 from bertdistill.engine.families.encoder_plan import (
     ARCHITECTURES,
+    COMPARABLE,
     EMBEDDING_RANK,
     FFN_SIZES,
     KEPT_WIDTH,
@@ -113,13 +115,16 @@ def _check_tables(config: Mapping[str, Any], named: str) -> None:
 def _check_amount(config: Mapping[str, Any], held: int, named: str) -> None:
     """A loader first builds what the config describes, so that must not be far more than the weight files hold."""
     cut = any(config.get(key) for key in OWN_KEYS)
-    if not held or config.get("model_type") not in ARCHITECTURES or cut:
+    if not held or config.get("model_type") not in COMPARABLE or cut:
         return
     try:
         shape = Shape.from_config(config)
     except ConfigError as error:
         raise ConfigError(f"{named}: {error}", hint=error.hint) from error
-    described = embedding_params(shape) + shape.layers * layer_params(shape, shape.heads, shape.ffn_size)
+    if shape.bottleneck:
+        described = bottleneck_sizes.embedding_params(shape) + shape.layers * bottleneck_sizes.layer_params(shape)
+    else:
+        described = embedding_params(shape) + shape.layers * layer_params(shape, shape.heads, shape.ffn_size)
     if described > 2 * held:
         raise ConfigError(
             f"{named}: config.json describes {described:,} weights, but its weight files hold {held:,}",

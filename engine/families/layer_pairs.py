@@ -6,17 +6,36 @@ Layers are counted from 1, so that 0 are the embeddings.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import Settings
 
 if TYPE_CHECKING:
-    from bertdistill.engine.families.encoder_plan import Plan, Shape
+    from bertdistill.engine.families.encoder_plan import Shape
 
 Pairs = tuple[tuple[int, int], ...]
 """(layer of the student, layer of the teacher)."""
+
+
+class Layered(Protocol):
+    """The plan of a student, as far as its layers are compared."""
+
+    @property
+    def kept_layers(self) -> tuple[int, ...]:
+        """One entry for each layer."""
+        ...
+
+    @property
+    def heads_left(self) -> tuple[int, ...]:
+        """Heads in each layer."""
+        ...
+
+    @property
+    def head_size(self) -> int:
+        """Width of one of them."""
+        ...
 
 
 def hidden_pairs(student: int, teacher: int, how: str) -> Pairs:
@@ -44,9 +63,20 @@ def compared(pairs: Pairs, settings: Settings) -> Pairs:
     Lower layers of a student with `separate_layers` read each segment alone, as no layer of the teacher does. The
     authors compare the upper ones (Cao et al. 2020, DeFormer, section 3.3: layer-wise representation similarity).
     """
-    if settings.compared_layers == "all" or not settings.separate_layers:
+    if settings.compared_layers == "all" or not settings.separate_layers or settings.family != terms.SEPARATED:
         return pairs
     return tuple(pair for pair in pairs if pair[0] > settings.separate_layers)
+
+
+def compared_layers(settings: Settings, student: int, teacher: int) -> tuple[int, ...]:
+    """The student's layers that the terms of the loss compare, without the embeddings."""
+    names = {term.name for term in terms.active(settings) if term.layered}
+    found = {student} if terms.RELATION in names else set[int]()
+    if terms.HIDDEN in names:
+        found |= {layer for layer, _ in compared(hidden_pairs(student, teacher, settings.hidden_map), settings)}
+    if names - {terms.RELATION, terms.HIDDEN}:
+        found |= {layer for layer, _ in compared(even_pairs(student, teacher)[1:], settings)}
+    return tuple(sorted(found))
 
 
 def states_bytes(features: int, layers: int, hidden_size: int) -> int:
@@ -64,7 +94,7 @@ def relation_layer(settings: Settings, teacher_layers: int) -> int:
     return settings.relation_layer or teacher_layers
 
 
-def check_layers(plan: Plan, teacher: Shape, settings: Settings, *, units: str = "") -> None:
+def check_layers(plan: Layered, teacher: Shape, settings: Settings, *, units: str = "") -> None:
     """ConfigError if a term of the loss compares what this student or the teacher does not have.
 
     `units` is what the student reads, "" for the teacher's tokens.
@@ -77,11 +107,11 @@ def check_layers(plan: Plan, teacher: Shape, settings: Settings, *, units: str =
 
 
 def _obstacles(
-    term: terms.Term, plan: Plan, teacher: Shape, settings: Settings, units: str
+    term: terms.Term, plan: Layered, teacher: Shape, settings: Settings, units: str
 ) -> Iterator[tuple[str, str]]:
     """(reason, remedy) of everything that makes the term impossible."""
     off, layers = f"{term.key} = 0", len(plan.kept_layers)
-    if not teacher.divisible:
+    if not (teacher.comparable if term.layered else teacher.divisible):
         yield (
             f"the layers of a teacher of the architecture {teacher.architecture} are not known",
             f"use another teacher, or {off}",
@@ -104,7 +134,7 @@ def _obstacles(
             f"{settings.separate_layers} separate ones, which this loss does not compare",
             f"use fewer separate_layers, states_weight, or {off}",
         )
-    if term.name == terms.ATTENTION and set(plan.heads_left) != {teacher.heads}:
+    if term.name in (terms.ATTENTION, terms.ATTENTION_MAP) and set(plan.heads_left) != {teacher.heads}:
         yield (
             f"it compares heads one by one, and the student has {max(plan.heads_left)} where the teacher has "
             f"{teacher.heads}",
@@ -114,14 +144,14 @@ def _obstacles(
         yield from _of_relations(plan, teacher, settings)
 
 
-def _of_relations(plan: Plan, teacher: Shape, settings: Settings) -> Iterator[tuple[str, str]]:
+def _of_relations(plan: Layered, teacher: Shape, settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.relation_layer > teacher.layers:
         yield (
             f"relation_layer is {settings.relation_layer}, and the teacher has {teacher.layers} layers",
             f"use 1 to {teacher.layers}, or 0 for the last",
         )
     heads = relation_heads(settings, teacher.heads)
-    widths = {"student": plan.heads_left[-1] * plan.shape.head_size, "teacher": teacher.heads * teacher.head_size}
+    widths = {"student": plan.heads_left[-1] * plan.head_size, "teacher": teacher.heads * teacher.head_size}
     for who, width in widths.items():
         if width % heads:
             yield (

@@ -9,12 +9,13 @@ from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import FP32, Settings
 from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.bilstm import BILSTM
+from bertdistill.engine.families.bottleneck import BOTTLENECK
 from bertdistill.engine.families.family import Family
 from bertdistill.engine.families.linear import LINEAR
 from bertdistill.engine.families.mlp import MLP
 from bertdistill.engine.families.transformer import TRANSFORMER
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, MLP, BILSTM, LINEAR)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, BOTTLENECK, MLP, BILSTM, LINEAR)}
 
 
 def foreign(settings: Settings) -> frozenset[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
+from bertdistill.engine.contract.terms import LAYER_KEYS
 from bertdistill.engine.families import phases, sparsity
 from bertdistill.engine.families.encoder_plan import Plan, Shape, plan_student
 from bertdistill.engine.families.encoder_sizes import contents, plan_metrics
@@ -40,8 +41,7 @@ class Transformer:
             "initializer_range",
             *("vocab_size", "vocabulary"),
             *("dropout", "attention_dropout", "classifier_dropout"),
-            *("hidden_weight", "hidden_map", "states_weight", "attention_weight", "compared_layers"),
-            *("relation_weight", "relation_heads", "relation_layer"),
+            *LAYER_KEYS,
             *("projection_weight", "projection", "dual_share"),
             *sparsity.KEYS,
             *phases.PRETRAINING,

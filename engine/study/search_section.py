@@ -21,7 +21,7 @@ Field = dataclasses.Field[Any]
 KEYS = ("low", "high", "log", "step", "choices", "when")
 MOST_POINTS = 1_000_000
 """Maximum values of one parameter: they are listed to count students, so a step of 1e-300 would exhaust memory."""
-ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size", "embedding_rank")
+ZERO_IS_SPECIAL = ("layers", "heads", "hidden_size", "ffn_size", "embedding_rank", "bottleneck_size", "ffn_count")
 """For these, 0 means "all" or "as the teacher", so it is not less than 1 and cannot be the end of a range."""
 
 

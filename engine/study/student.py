@@ -14,8 +14,9 @@ from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import RANDOM, SCRATCH, PretrainSpec, Settings, TransferSpec
+from bertdistill.engine.families.bottleneck import BOTTLENECK
 from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
-from bertdistill.engine.families.family import Student
+from bertdistill.engine.families.family import Family, Student
 from bertdistill.engine.families.phases import PRETRAIN_EPOCHS
 from bertdistill.engine.families.stored import Contents
 from bertdistill.engine.families.table import FAMILIES, pretrained, unused, weights_of
@@ -87,8 +88,9 @@ def teacher_known(facts: Prepared, task: Task) -> dict[str, float]:
 def _model_known(facts: Prepared, task: Task) -> dict[str, float]:
     """A student that keeps everything is as large as its teacher."""
     kept = dataclasses.replace(facts, init_shape=facts.teacher_shape)
+    family: Family = BOTTLENECK if kept.init_shape.get("bottleneck") else TRANSFORMER
     try:
-        found = TRANSFORMER.known(TRANSFORMER.plan(kept, Settings(), scratch=False), task, facts)
+        found = family.known(family.plan(kept, Settings(), scratch=False), task, facts)
     except ConfigError:  # an architecture whose costs are not computed
         found = {"params": float(facts.teacher_params)} if facts.teacher_params else {}
     size = found.get("params", 0) * BYTES_PER_WEIGHT

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bertdistill.engine.contract.spec import SCRATCH, TeacherSpec
-from bertdistill.engine.contract.terms import TERMS
+from bertdistill.engine.contract.terms import TERMS, TOGETHER
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.phases import NEEDS
 from bertdistill.engine.pareto.frontier import Objective, optimised
+from bertdistill.engine.study.bottleneck_checks import bottleneck_problems
 from bertdistill.engine.study.family_checks import family_problems, selected, table_and_key
 from bertdistill.engine.study.layer_checks import layer_problems, never, weightless
 from bertdistill.engine.study.network_checks import network_problems
@@ -56,6 +57,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         _search,
         _student,
         transformer_problems,
+        bottleneck_problems,
         vocabulary_problems,
         pruning_problems,
         network_problems,
@@ -321,6 +323,8 @@ def _pointless(parts: Parts, key: str, family: str) -> str:
             return "with ffn_size = 0, which keeps all neurons; set or search ffn_size"
         case "layer_choice" if parts.values("layers", family) == (0,):
             return "with layers = 0, which keeps all; set or search layers"
+        case "layerwise_share" if parts.values("layerwise", family) == (TOGETHER,):
+            return f'with layerwise = "{TOGETHER}"; set or search layerwise'
         case "compared_layers" if parts.values("separate_layers", family) == (0,):
             return "with separate_layers = 0: all layers see both segments; set or search separate_layers"
         case "transfer_share" if _untaught(parts, family):

@@ -25,6 +25,7 @@ from transformers import AutoTokenizer
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.spec import DataSpec
+from bertdistill.engine.contract.terms import WITH_LAYERS
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD
@@ -37,7 +38,7 @@ from bertdistill.engine.distill.families.transformer import load_encoder, read_a
 from bertdistill.engine.distill.tasks import answer_spans, best_spans
 from bertdistill.engine.distill.training.evaluate import features_for
 from bertdistill.engine.distill.training.train import predict
-from bertdistill.engine.families.encoder_plan import ARCHITECTURES, unpruned_shape
+from bertdistill.engine.families.encoder_plan import COMPARABLE, unpruned_shape
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.routing import confidence, passed_on
 from bertdistill.engine.tasks.table import TASKS
@@ -249,9 +250,9 @@ def reading_lengths(opened: Opened) -> DataSpec:
     known = {field.name for field in dataclasses.fields(DataSpec)}
     reading = {key: value for key, value in (config.get(READING) or {}).items() if key in known}
     data = DataSpec(**reading)
-    if FAMILY in config:  # only transformers have a longest input
+    if config.get(FAMILY, "transformer") not in WITH_LAYERS:  # only these have a longest input
         return data
-    ours = config.get("model_type") in ARCHITECTURES  # a teacher may be of any architecture
+    ours = config.get("model_type") in COMPARABLE  # a teacher may be of any architecture
     shape = unpruned_shape(config) if ours else read_any_shape(opened.folder)
     return dataclasses.replace(data, max_length=min(data.max_length, shape.longest_input))
 

@@ -107,7 +107,7 @@ class EncoderFormat:
             f"A {config.model_type} model for {facts.task} with {config.num_hidden_layers} layers of width "
             f"{unpruned(self.model).hidden_size}{widths} and {left} attention heads"
             f"{' (by layer)' if pruned else ''}{apart}",
-            self._loading(facts, onnx=onnx),
+            self.loading(facts, onnx=onnx),
             _settings_rows(facts, self.model, pruned=pruned),
             "transformers" if self.plain else "pytorch",
             (
@@ -120,7 +120,8 @@ class EncoderFormat:
             ),
         )
 
-    def _loading(self, facts: CardFacts, *, onnx: bool) -> str:
+    def loading(self, facts: CardFacts, *, onnx: bool) -> str:
+        """How it is loaded and asked, for its card."""
         why = [*[_PRUNED] * self.pruned, *[_APART] * bool(self.separate)]
         why += [_PACKED[self.form]] if self.form in _PACKED else []
         code = _load_code(facts, "" if why else type(self.model).__name__)

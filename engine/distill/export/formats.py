@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from bertdistill.engine.distill.export.bottleneck_format import BottleneckFormat
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.distill.export.format import Format
 from bertdistill.engine.distill.export.linear_format import LinearFormat
@@ -13,6 +14,7 @@ from bertdistill.engine.distill.families.table import family_of
 
 FORMATS: dict[str, Callable[[Path], Format]] = {
     "transformer": EncoderFormat,
+    "bottleneck": BottleneckFormat,
     "mlp": TinyFormat,
     "bilstm": TinyFormat,
     "linear": LinearFormat,

@@ -26,7 +26,7 @@ from bertdistill.engine.distill.families.transformer import (
     save_student,
     save_whole,
 )
-from bertdistill.engine.families.encoder_plan import ARCHITECTURES, Shape
+from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.vocabulary import size_of
 
@@ -73,7 +73,7 @@ class Encoder:
         tokenizer = tokenizer or self.tokenizer
         if self.units or hasattr(config, UNITS):  # a student of another study may have been the initial model
             setattr(config, UNITS, self.units)
-        if config.model_type not in ARCHITECTURES:
+        if config.model_type not in COMPARABLE:
             save_whole(self.net, folder, tokenizer)
             return
         every = [list(range(config.num_attention_heads))] * config.num_hidden_layers

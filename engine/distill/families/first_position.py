@@ -29,7 +29,9 @@ def first_position(net: nn.Module) -> Iterator[None]:
         yield
         return
     last = layers_of(net)[-1]
-    last.__dict__["forward"] = _LastLayer(last, NAMES[config.model_type])
+    last.__dict__["forward"] = (_LastBottleneck if hasattr(last, "bottleneck") else _LastLayer)(
+        last, NAMES[config.model_type]
+    )
     try:
         yield
     finally:
@@ -46,7 +48,7 @@ class _LastLayer:
 
     def __call__(self, hidden: Tensor, mask: Any = None, *_: Any, attention_mask: Any = None, **__: Any) -> Tensor:
         first = hidden[:, :1]
-        context = self._attend(first, hidden, attention_mask if mask is None else mask)
+        context = self._attend((first, hidden, hidden), attention_mask if mask is None else mask)
         layer: Any = self._layer
         if hasattr(layer, "sa_layer_norm"):  # DistilBERT
             inner = layer.sa_layer_norm(self._attention.out_lin(context) + first)
@@ -55,13 +57,12 @@ class _LastLayer:
             found = layer.feed_forward_chunk(layer.attention.output(context, first))
         return found
 
-    def _attend(self, first: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        """The attention of the first position to all: (batch, 1, heads * size)."""
+    def _attend(self, read: tuple[Tensor, Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        """The attention of the first position to all, (batch, 1, heads * size), from what its projections read."""
         attention = self._attention
-        inputs = zip(self._projections, (first, hidden, hidden), strict=True)
         query, key, value = (
             project(one).view(*one.shape[:2], -1, attention.attention_head_size).transpose(1, 2)
-            for project, one in inputs
+            for project, one in zip(self._projections, read, strict=True)
         )
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(attention.config._attn_implementation, eager_attention_forward)
         context: Tensor = attend(
@@ -73,4 +74,18 @@ class _LastLayer:
             dropout=attention.dropout.p if attention.training else 0.0,
             scaling=attention.scaling,
         )[0]
-        return context.reshape(*first.shape[:2], -1)
+        return context.reshape(*read[0].shape[:2], -1)
+
+
+class _LastBottleneck(_LastLayer):
+    """The same for a MobileBERT, whose projections read bottlenecks, and which has several feed-forward networks."""
+
+    def __call__(self, hidden: Tensor, mask: Any = None, *_: Any, attention_mask: Any = None, **__: Any) -> Tensor:
+        layer: Any = self._layer
+        query, key, value, narrow = layer.bottleneck(hidden)
+        context = self._attend((query[:, :1], key, value), attention_mask if mask is None else mask)
+        inner = layer.attention.output(context, narrow[:, :1])
+        for network in getattr(layer, "ffn", ()):
+            inner = network(inner)
+        found: Tensor = layer.output(layer.intermediate(inner), inner, hidden[:, :1])
+        return found

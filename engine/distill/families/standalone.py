@@ -54,6 +54,7 @@ _BERT = Names(
 )
 NAMES = {
     "bert": _BERT,
+    "mobilebert": replace(_BERT, head=(("mobilebert.pooler", "dense"), ("", "classifier"))),
     "roberta": replace(_BERT, head=(("classifier", "dense"), ("classifier", "out_proj"))),
     "distilbert": Names(
         "transformer.layer",

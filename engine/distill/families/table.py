@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.distill.families.bottleneck import BOTTLENECKS
 from bertdistill.engine.distill.families.encoder import ENCODERS
 from bertdistill.engine.distill.families.linear import LINEARS
 from bertdistill.engine.distill.families.model import FAMILY, Builder, Model
@@ -13,6 +14,7 @@ from bertdistill.engine.distill.families.tiny import TinyBuilder
 
 BUILDERS: dict[str, Builder] = {
     "transformer": ENCODERS,
+    "bottleneck": BOTTLENECKS,
     "mlp": TinyBuilder("mlp"),
     "bilstm": TinyBuilder("bilstm"),
     "linear": LINEARS,

@@ -34,7 +34,7 @@ from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.low_rank import factorise
 from bertdistill.engine.distill.families.projection import Projection, project
 from bertdistill.engine.distill.families.selection import Importance, choose_heads, choose_neurons
-from bertdistill.engine.families.encoder_plan import ARCHITECTURES, NEW_LAYER, Plan, Shape, plan_student
+from bertdistill.engine.families.encoder_plan import COMPARABLE, NEW_LAYER, Plan, Shape, plan_student
 from bertdistill.engine.families.folders import check_config, check_folder, read_config
 from bertdistill.engine.families.widths import importance_blocks
 from bertdistill.engine.tasks.table import TASKS
@@ -72,11 +72,11 @@ def build_student(
     kept_heads, kept_neurons = choose_heads(plan, settings, importance), choose_neurons(plan, neurons)
     with seeded(settings.seed):
         if scratch:
-            model = _new_model(plan.shape, task, labels, _overrides(plan.shape.architecture, settings))
+            model = _new_model(plan.shape, task, labels, overrides_of(plan.shape.architecture, settings))
         else:
-            overrides = _overrides(shape.architecture, settings)
-            model, _ = _load_with_head(str(init), task, labels, revision, overrides)
-            _keep_layers(model, plan)
+            overrides = overrides_of(shape.architecture, settings)
+            model, _ = load_with_head(str(init), task, labels, revision, overrides)
+            keep_layers(model, plan)
         standalone.prune_heads(model, kept_heads)
         standalone.prune_neurons(model, kept_neurons)
         if embed is not None:
@@ -87,7 +87,7 @@ def build_student(
             factorise(model, plan.embedding_rank, scratch=scratch)
         if plan.separate:
             standalone.separate(model, plan.separate)
-    _drop_before_head(model)
+    drop_before_head(model)
     return model, kept_heads
 
 
@@ -109,7 +109,7 @@ def new_encoder(
     """A BERT of this shape with random weights and the head of `task`; for a teacher from scratch."""
     with seeded(seed):
         model = _new_model(shape, task, labels, _dropouts("bert", dropout, dropout, dropout, initializer_range))
-    _drop_before_head(model)
+    drop_before_head(model)
     return model
 
 
@@ -132,17 +132,17 @@ def load_encoder(
     kind = read_any_shape(model_id, revision=revision).architecture
     overrides = {}
     if dropout is not None:
-        known = kind in ARCHITECTURES
+        known = kind in COMPARABLE
         overrides = _dropouts(kind, dropout, dropout, dropout) if known else _every_dropout(str(model_id), dropout)
     with seeded(seed):
-        model, new_head = _load_with_head(str(model_id), task, labels, revision, overrides)
+        model, new_head = load_with_head(str(model_id), task, labels, revision, overrides)
     if need_head and new_head:
         raise ConfigError(
             f"teacher.model {model_id}: the checkpoint has no matching head for {task}: {new_head}",
             hint="add [teacher.fine_tune], or use a checkpoint that was trained on this task",
         )
     if dropout is not None:
-        _drop_before_head(model)
+        drop_before_head(model)
     return model
 
 
@@ -158,9 +158,9 @@ def read_shape(model_id: str | Path, *, revision: str = "") -> Shape:
 def read_any_shape(model_id: str | Path, *, revision: str = "") -> Shape:
     """The same for a checkpoint of any architecture that transformers knows, for a teacher.
 
-    Of one that is not in ARCHITECTURES, only vocabulary, longest input and the widths that its config has are right.
+    Of one that is not in COMPARABLE, only vocabulary, longest input and the widths that its config has are right.
     """
-    if _config_dict(str(model_id), revision).get("model_type") in ARCHITECTURES:
+    if _config_dict(str(model_id), revision).get("model_type") in COMPARABLE:
         return read_shape(model_id, revision=revision)
     config = _any_config(str(model_id), revision)
 
@@ -211,13 +211,13 @@ def save_whole(model: PreTrainedModel, folder: Path, tokenizer: Any | None = Non
 def load_student(folder: Path) -> tuple[PreTrainedModel, list[list[int]]]:
     """Load what `save_student` wrote, in evaluation mode. Raises ConfigError if weights are missing or left over."""
     check_folder(folder, str(folder))
-    if _config_dict(str(folder), "")["model_type"] not in ARCHITECTURES:
+    if _config_dict(str(folder), "")["model_type"] not in COMPARABLE:
         return _load_whole(folder), []
     try:
         model: PreTrainedModel = standalone.load(folder)
     except (OSError, RuntimeError, AttributeError, ValueError, TypeError, SafetensorError) as error:
         raise ConfigError(f"{folder}: this is not a complete student: {error}") from error
-    _drop_before_head(model)
+    drop_before_head(model)
     config: Any = model.config
     every = [list(range(config.num_attention_heads))] * config.num_hidden_layers
     return model, [list(kept) for kept in getattr(config, KEPT_HEADS, None) or every]
@@ -320,7 +320,8 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _overrides(architecture: str, settings: Settings) -> dict[str, float]:
+def overrides_of(architecture: str, settings: Settings) -> dict[str, float]:
+    """What the settings change in the config of this architecture."""
     return _dropouts(
         architecture,
         settings.dropout,
@@ -330,7 +331,8 @@ def _overrides(architecture: str, settings: Settings) -> dict[str, float]:
     )
 
 
-def _label_overrides(task: str, labels: Sequence[str]) -> dict[str, Any]:
+def label_overrides(task: str, labels: Sequence[str]) -> dict[str, Any]:
+    """The classes by the names of a config."""
     if TASKS[task].spans:
         return {"num_labels": 2}
     return {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
@@ -347,13 +349,13 @@ def _new_model(shape: Shape, task: str, labels: Sequence[str], overrides: Mappin
         num_attention_heads=shape.heads,
         pad_token_id=shape.pad_id,
         **overrides,
-        **_label_overrides(task, labels),
+        **label_overrides(task, labels),
     )
     model: PreTrainedModel = CLASSES[TASKS[task].spans].from_config(config, trust_remote_code=False)
     return model
 
 
-def _keep_layers(model: PreTrainedModel, plan: Plan) -> None:
+def keep_layers(model: PreTrainedModel, plan: Plan) -> None:
     """Replace the layers with the planned ones; a layer listed twice is copied, a new one gets random weights."""
     layers = standalone.layers_of(model)
     kind, config, used, chosen = type(layers[0]), model.config, set[int](), []
@@ -372,7 +374,7 @@ def _keep_layers(model: PreTrainedModel, plan: Plan) -> None:
     config.num_hidden_layers = len(chosen)
 
 
-def _drop_before_head(model: PreTrainedModel) -> None:
+def drop_before_head(model: PreTrainedModel) -> None:
     """Give the span head of BERT and RoBERTa the dropout that their other heads have; weight names do not change."""
     if not hasattr(model, "qa_outputs") or hasattr(model, "dropout"):
         return
@@ -399,7 +401,7 @@ def _config_dict(model_id: str, revision: str) -> dict[str, Any]:
     return dict(config)
 
 
-def _load_with_head(
+def load_with_head(
     model_id: str, task: str, labels: Sequence[str], revision: str, overrides: Mapping[str, Any]
 ) -> tuple[PreTrainedModel, str]:
     """The model, and why its head is new (empty if it came from the checkpoint)."""
@@ -416,7 +418,7 @@ def _load_with_head(
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
                 **overrides,
-                **_label_overrides(task, labels),
+                **label_overrides(task, labels),
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(

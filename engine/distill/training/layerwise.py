@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Outputs, Servable
+from bertdistill.engine.distill.families.standalone import layers_of
 from bertdistill.engine.distill.families.taps import tapped
 from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.training.dual import Dual
@@ -22,13 +23,14 @@ from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.distill.training.shared_projection import PLAIN, SharedProjection, Start
 from bertdistill.engine.families import layer_pairs
 from bertdistill.engine.families.encoder_plan import KEPT_WIDTH
-from bertdistill.engine.families.layer_pairs import even_pairs, relation_layer
+from bertdistill.engine.families.layer_pairs import compared_layers, even_pairs, relation_layer
+from bertdistill.engine.families.stages import Stage
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
     from bertdistill.engine.distill.data.mixed import Mixer
 
-PROJECTED = frozenset({terms.HIDDEN, terms.STATES})
+PROJECTED = frozenset({terms.HIDDEN, terms.STATES, terms.MAP, terms.MAP_MEAN, terms.MAP_VARIANCE})
 """Terms that compare vectors of the student's width with those of the teacher's."""
 WITHOUT_STATES = frozenset({terms.PROJECTION, terms.DUAL})
 """Terms that read no hidden states of the student."""
@@ -47,6 +49,8 @@ class Layerwise:
     states: bool = True
     """Whether any term reads hidden states."""
     dual: Dual | None = None
+    compared: tuple[int, ...] = ()
+    """The student's layers that any term compares."""
 
     def student(self, model: Servable, batch: Batch, precision: torch.dtype) -> Outputs:
         """The student's outputs with everything that the terms read."""
@@ -67,12 +71,18 @@ class Layerwise:
 
 
 def _outputs(model: Servable, batch: Batch, precision: torch.dtype, layers: set[int]) -> Outputs:
-    # One of the two may read segment ids where the other refuses them.
-    seen = batch if TOKEN_TYPES in model.inputs else replace(batch, token_types=None)
+    seen = readable(model, batch)
     if not layers:
         return forward(model, seen, precision=precision, hidden=True)
     with tapped(model.net, layers) as projections:
         return replace(forward(model, seen, precision=precision, hidden=True), projections=projections)
+
+
+def readable(model: Servable, batch: Batch) -> Batch:
+    """The batch without segment ids if the model refuses them: of student and teacher only one may read them."""
+    if batch.token_types is None or TOKEN_TYPES in model.inputs:
+        return batch
+    return replace(batch, token_types=None)
 
 
 def layerwise(
@@ -107,14 +117,27 @@ def layerwise(
             helpers[terms.PROJECTION] = shared
         if mixer is not None and terms.DUAL in compared:
             dual = Dual(model.net, teacher.net, mixer, settings.dual_share, shared)
-    taps = _taps(compared, settings, config.num_hidden_layers, teacher_shape["layers"])
+    layers = config.num_hidden_layers, teacher_shape["layers"]
     return Layerwise(
         helpers.to(device),
         teacher if terms.online(settings) else None,
-        taps,
+        _taps(compared, settings, *layers),
         states=bool(set(compared) - WITHOUT_STATES),
         dual=dual,
+        compared=compared_layers(settings, *layers),
     )
+
+
+def enter(net: nn.Module, stage: Stage) -> None:
+    """Let gradients reach what this stage trains: everything but the layers below its lowest, and the embeddings.
+
+    AdamW leaves weights without a gradient alone.
+    """
+    net.requires_grad_(True)
+    if stage.lowest > 0:
+        base: Any = net.base_model
+        for below in (base.embeddings, *layers_of(net)[: stage.lowest - 1]):
+            below.requires_grad_(False)
 
 
 def _shared(
@@ -131,5 +154,6 @@ def _shared(
 
 
 def _taps(compared: list[str], settings: Settings, student: int, teacher: int) -> tuple[tuple[int, int], ...]:
-    found = layer_pairs.compared(even_pairs(student, teacher)[1:], settings) if terms.ATTENTION in compared else ()
+    by_head = {terms.ATTENTION, terms.ATTENTION_MAP} & {*compared}
+    found = layer_pairs.compared(even_pairs(student, teacher)[1:], settings) if by_head else ()
     return (*found, (student, relation_layer(settings, teacher))) if terms.RELATION in compared else found

@@ -13,9 +13,11 @@ from torch import Tensor
 from bertdistill.engine.contract.terms import TERMS
 from bertdistill.engine.distill.training.terms import (
     attention_loss,
+    attention_map_loss,
     dual_loss,
     hard_loss,
     hidden_loss,
+    map_loss,
     projection_loss,
     relation_loss,
     soft_loss,
@@ -30,6 +32,10 @@ VALUES: dict[str, Callable[[Step], Tensor]] = {
     "states_loss": states_loss.value,
     "attention_loss": attention_loss.value,
     "relation_loss": relation_loss.value,
+    "map_loss": map_loss.value,
+    "map_mean_loss": map_loss.mean_value,
+    "map_variance_loss": map_loss.variance_value,
+    "attention_map_loss": attention_map_loss.value,
     "projection_loss": projection_loss.value,
     "dual_loss": dual_loss.value,
 }
@@ -45,14 +51,14 @@ class Losses(NamedTuple):
 
 
 def losses_of(step: Step) -> Losses:
-    """The weighted sum of all terms; terms of weight 0 are not computed, unless they are watched.
+    """The weighted sum of the terms that count in this step; others are not computed, unless they are watched.
 
     Raises ValueError if all weights are 0: then nothing can be learnt.
     """
     weighted: list[Tensor] = []
     parts: dict[str, Tensor] = {}
     for name, term in TERMS.items():
-        weight = term.weight_in(step.settings)
+        weight = term.weight_in(step.settings) if step.stage.counts(term) else 0.0
         if weight == 0 and not term.watched:
             continue
         value = VALUES[name](step)

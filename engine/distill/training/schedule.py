@@ -1,7 +1,7 @@
 """The course of a training: its phases, and in each of them the steps, the batches and the learning rate.
 
-The main phase trains on the terms of the loss; if settings ask for it, a second one fine-tunes on the labels alone.
-It makes no tensors.
+The main phase trains on the terms of the loss, in one stage or, if settings ask for it, on layers first and predictions
+then; a second phase may fine-tune on the labels alone. It makes no tensors.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import transfer_rows, transfer_share, untaught
 from bertdistill.engine.distill.data.batches import IntArray, batches_per_epoch, epoch_order
+from bertdistill.engine.families.stages import Stage, stages
 
 LOGGED_POINTS = 2000
 """Maximum number of loss reports: enough for any curve, and the device rarely has to wait."""
@@ -36,9 +37,22 @@ class Phase:
     passes: int
     """Total number of batches. The last step accumulates the remaining ones, so that no run exceeds its epochs."""
     steps: int
-    warmup: int
+    stages: tuple[Stage, ...]
+    """Ranges of its steps, in order: which terms and layers count in them."""
     first_epoch: int = 0
     """Number of its first epoch, which decides the order of the inputs."""
+
+    @property
+    def warmup(self) -> int:
+        """Steps of the warm-up of its first stage."""
+        return self._warmup(self.stages[0])
+
+    def _warmup(self, stage: Stage) -> int:
+        return round(stage.steps * self.settings.warmup_fraction)
+
+    def stage_at(self, step: int) -> Stage:
+        """The stage of the step after so many steps; at the end, the last one."""
+        return next((one for one in self.stages if step < one.end), self.stages[-1])
 
     def passes_of(self, step: int) -> int:
         """Number of batches accumulated in the step after so many steps."""
@@ -53,11 +67,14 @@ class Phase:
     def rate(self, step: int, peak: float) -> float:
         """Linear rise from 0 over the warm-up, then linear decay that would reach 0 one step after the last.
 
-        The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the first step has rate 0.
+        The schedule of transformers' `get_linear_schedule_with_warmup`; with a warm-up, the first step has rate 0. Each
+        stage has its own.
         """
-        if step < self.warmup:
-            return peak * step / self.warmup
-        return peak * (self.steps - step) / max(1, self.steps - self.warmup)
+        stage = self.stage_at(step)
+        done, warmup = step - stage.begin, self._warmup(stage)
+        if done < warmup:
+            return peak * done / warmup
+        return peak * (stage.steps - done) / max(1, stage.steps - warmup)
 
     def batches(self, lengths: IntArray, transfer: int, step: int) -> Iterator[list[IntArray]]:
         """The rows of each batch, step by step, of the steps after the first `step` ones."""
@@ -123,12 +140,13 @@ class Schedule:
         return evaluations < len(self.evaluate_after) and step >= self.evaluate_after[evaluations]
 
 
-def schedule(features: int, settings: Settings, transfer: int = 0) -> Schedule:
+def schedule(features: int, settings: Settings, transfer: int = 0, compared: Sequence[int] = ()) -> Schedule:
     """The schedule of `settings` for so many labelled features; at least one step.
 
-    With a transfer set of `transfer` features, an epoch still is one pass over the labelled ones.
+    With a transfer set of `transfer` features, an epoch still is one pass over the labelled ones. `compared` are the
+    layers that the loss compares. Steps that learn from layers alone are not evaluated: nothing teaches the head yet.
     """
-    phases = [_phase(features, settings, transfer, taught=True)]
+    phases = [_phase(features, settings, transfer, taught=True, compared=compared)]
     if settings.finetune_epochs:
         own = dataclasses.replace(
             untaught(settings), epochs=settings.finetune_epochs, learning_rate=settings.finetune_learning_rate
@@ -136,11 +154,13 @@ def schedule(features: int, settings: Settings, transfer: int = 0) -> Schedule:
         later = _phase(features, own, 0, taught=False)
         phases.append(dataclasses.replace(later, first_epoch=math.ceil(settings.epochs)))
     steps = sum(phase.steps for phase in phases)
-    marks = sorted({max(1, round(steps * (i + 1) / settings.evaluations)) for i in range(settings.evaluations)})
+    first = phases[0].stages[-1].begin
+    scored = (round((steps - first) * (i + 1) / settings.evaluations) for i in range(settings.evaluations))
+    marks = sorted({first + max(1, after) for after in scored})
     return Schedule(tuple(phases), tuple(marks), -(-steps // LOGGED_POINTS))
 
 
-def _phase(features: int, settings: Settings, transfer: int, *, taught: bool) -> Phase:
+def _phase(features: int, settings: Settings, transfer: int, *, taught: bool, compared: Sequence[int] = ()) -> Phase:
     others = transfer_rows(settings.batch_size, transfer_share(settings)) if transfer else 0
     per_epoch = batches_per_epoch(features, settings.batch_size - others)
     passes = max(1, math.ceil(round(per_epoch * settings.epochs, 6)))  # 10 batches, 1.1 epochs: 11 and not 12
@@ -153,5 +173,5 @@ def _phase(features: int, settings: Settings, transfer: int, *, taught: bool) ->
         passes_per_epoch=per_epoch,
         passes=passes,
         steps=steps,
-        warmup=round(steps * settings.warmup_fraction),
+        stages=stages(settings, steps, compared),
     )

@@ -33,10 +33,11 @@ from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.dropout import cheap_dropout
 from bertdistill.engine.distill.training.forward import forward
-from bertdistill.engine.distill.training.layerwise import Layerwise
+from bertdistill.engine.distill.training.layerwise import Layerwise, enter, readable
 from bertdistill.engine.distill.training.losses import Losses, losses_of
 from bertdistill.engine.distill.training.schedule import Phase, Schedule, schedule
 from bertdistill.engine.distill.training.terms.step import MASKED, Step
+from bertdistill.engine.families.stages import Stage
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.features import Features
@@ -141,7 +142,8 @@ def train(job: Job) -> Position:
     Raises Stopped (checkpoint written), Diverged, or what torch raises if memory runs out.
     """
     settings, net = job.settings, job.model.net
-    plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer)
+    compared = job.layerwise.compared if job.layerwise else ()
+    plan = schedule(len(job.features.lengths) - job.transfer, settings, job.transfer, compared)
     optimizer = make_optimizer(job.trained, settings, job.passes)
     peaks = [group["lr"] for group in optimizer.param_groups]
     extra = [weight for group in optimizer.param_groups[2:] for weight in group["params"]]
@@ -155,6 +157,7 @@ def train(job: Job) -> Position:
     log = _Log(job, plan)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
+    entered: Stage | None = None
 
     def here(**changes: Any) -> Position:
         return replace(position, seconds=clock.seconds(), **changes)
@@ -181,8 +184,12 @@ def train(job: Job) -> Position:
         net.train()
         now = Moment(position.step, plan.steps, plan.rate)
         phase, step = plan.at(position.step)
-        if step == 0:  # a phase has moments of its own
+        stage = phase.stage_at(step)
+        if stage is not entered and job.layerwise is not None:
+            enter(net, stage)
+        if step == stage.begin:  # moments of another loss would choose the size of the first updates
             optimizer.state.clear()
+        entered = stage
         for one in job.passes:
             one.before_step(now)
         for group, peak in zip(optimizer.param_groups, _peaks(peaks, phase), strict=True):
@@ -190,7 +197,7 @@ def train(job: Job) -> Position:
         parts = next(batches)
         examples = sum(len(batch.rows) for batch in parts)
         for batch in parts:
-            losses = _losses(job, batch.to(job.device), phase)
+            losses = _losses(job, batch.to(job.device), phase, stage)
             torch.autograd.backward(losses.total * (len(batch.rows) / examples))  # the mean over all examples
             log.add(losses, len(batch.rows))
         for one in job.passes:
@@ -201,7 +208,7 @@ def train(job: Job) -> Position:
             one.after_step(now)
         optimizer.zero_grad(set_to_none=True)
         position = here(step=position.step + 1)
-        if position.step % plan.log_every == 0 or position.step == plan.steps or plan.at(position.step)[0] is not phase:
+        if position.step % plan.log_every == 0 or step + 1 == stage.end:
             log.flush(position.step, norm, now.rate(now.step))
 
 
@@ -210,18 +217,22 @@ def _peaks(peaks: Sequence[float], phase: Phase) -> list[float]:
     return [phase.settings.learning_rate] * 2 + [*peaks[2:]]
 
 
-def _losses(job: Job, batch: Batch, phase: Phase) -> Losses:
+def _losses(job: Job, batch: Batch, phase: Phase, stage: Stage) -> Losses:
     """The losses of one batch, after its forward passes."""
     if job.losses is not None:
         return job.losses(batch)
     if job.layerwise is None or not phase.taught:
         with cheap_dropout(job.model.net, job.device):
             return losses_of(Step(forward(job.model, batch, precision=job.precision), batch, phase.settings))
+    mixed = job.layerwise.mixed(batch, job.precision) if stage.predicts else None
+    if not stage.compares:
+        with cheap_dropout(job.model.net, job.device):
+            outputs = forward(job.model, readable(job.model, batch), precision=job.precision)
+        return losses_of(Step(outputs, batch, phase.settings, job.helpers, mixed=mixed, stage=stage))
     taught = job.layerwise.taught(batch, job.precision)
     with cheap_dropout(job.model.net, job.device):
         outputs = job.layerwise.student(job.model, batch, job.precision)
-    mixed = job.layerwise.mixed(batch, job.precision)
-    return losses_of(Step(outputs, batch, phase.settings, job.helpers, taught, mixed))
+    return losses_of(Step(outputs, batch, phase.settings, job.helpers, taught, mixed, stage))
 
 
 def evaluated(job: Job, plan: Schedule, position: Position) -> Position:

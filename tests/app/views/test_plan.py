@@ -96,7 +96,8 @@ def test_a_long_passage_is_more_than_one_step(spec: StudySpec) -> None:
 def test_patents_are_noted(tmp_path: Path, settings: dict[str, Any], named: str) -> None:
     """Only where a study uses what is patented."""
     said: list[str] = []
-    make_plan(study_spec(tmp_path, settings={"hidden_size": 32, **settings}), say=said.append)
+    sections: dict[str, Any] = {"search": {"layers": {"low": 1, "high": 2}}, "baseline": {"layers": 2}}
+    make_plan(study_spec(tmp_path, settings={"hidden_size": 32, **settings}, **sections), say=said.append)
     found = [note for note in said if "11,797,862" in note]
     assert bool(named) == len(found)
     assert all(note.startswith(f"note: {named}Google LLC holds US patents") for note in found)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import study_spec
 
-from bertdistill.app.views.step_plan import step_words, teacher_in_step
+from bertdistill.app.views.step_plan import layer_stages, stage_words, step_words, teacher_in_step
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.encoder_sizes import known_metrics
@@ -32,6 +32,26 @@ def test_the_teacher_adds_one_forward_pass_to_three_of_the_student(tmp_path: Pat
 
 def test_what_is_cached_needs_no_teacher_in_the_step(tmp_path: Path) -> None:
     assert teacher_in_step(study_spec(tmp_path, settings={"hidden_weight": 1.0}), SHAPE, [1.0], labels=2) is None
+
+
+def test_stages_are_said(tmp_path: Path) -> None:
+    """Which share of the steps compares layers; the teacher runs in these alone, unless some trial has no stages."""
+    settings = {"map_weight": 1.0, "layerwise": "progressive", "layerwise_share": 0.3}
+    spec = study_spec(tmp_path, settings=settings)
+    found, teacher = layer_stages(spec), teacher_in_step(spec, None, [], labels=2)
+    assert found is not None
+    assert stage_words(found).startswith("progressive: the first 30 % of the steps compare layers alone, ")
+    assert teacher is not None
+    assert "for map_weight, where layers are compared; unknown" == step_words(teacher, "unknown")
+    search = {"layerwise": {"choices": ["together", "first"]}, "layerwise_share": {"low": 0.2, "high": 0.6}}
+    spec = study_spec(tmp_path, settings={"map_weight": 1.0}, search=search)
+    found, teacher = layer_stages(spec), teacher_in_step(spec, None, [], labels=2)
+    assert found is not None
+    assert stage_words(found).startswith("first: the first 20 to 60 % of the steps")
+    assert teacher is not None
+    assert teacher["always"]
+    assert layer_stages(study_spec(tmp_path, settings={"layerwise": "first"})) is None
+    assert layer_stages(study_spec(tmp_path, settings={"map_weight": 1.0})) is None
 
 
 def test_dual_training_and_shared_projection_cost_what_they_compute(tmp_path: Path) -> None:

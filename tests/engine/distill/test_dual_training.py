@@ -197,7 +197,9 @@ def test_a_trial_is_stopped_resumed_and_exported(spec: AttemptSpec, tmp_path: Pa
     expected += 10 * parts["train/projection_loss"] + parts["train/dual_loss"]
     assert expected == pytest.approx(parts["train/loss"], rel=1e-5)
     best = next(one for one in reversed(events(whole, CHECKPOINT)) if one["role"] == "best")
-    order = Promotion(Path(best["folder"]), best["sha256"], tmp_path / "v1", "dual", 1, metrics, samples=20)
+    order = Promotion(
+        whole.paths.folder / best["folder"], best["sha256"], tmp_path / "v1", "dual", 1, metrics, samples=20
+    )
     again = attempt(dataclasses.replace(spec, kind="promote", promote=order), tmp_path / "verification")
     assert "" == verify(again.spec, again.events, again.paths, stop=again.stop, device=CPU)["report"]["problem"]
     assert {"neg", "pos"} == set(classify(order.target, text="a good film")["probabilities"])

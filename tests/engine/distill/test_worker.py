@@ -34,9 +34,10 @@ from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training import schedule, train
 from bertdistill.engine.distill.training.terms import hidden_loss, soft_loss
 from bertdistill.engine.distill.training.train import Diverged
-from bertdistill.engine.families import bilstm, layer_pairs, mlp, sparsity, table, widths
+from bertdistill.engine.families import bilstm, layer_pairs, mlp, sparsity, stages, table, widths
 from bertdistill.engine.families import linear as linear_sizes
 from bertdistill.engine.families import tiny as tiny_sizes
+from bertdistill.engine.families.bottleneck import BottleneckFamily
 from bertdistill.engine.families.encoder_plan import plan_student
 from bertdistill.engine.families.transformer import Transformer
 
@@ -275,9 +276,9 @@ def test_every_setting_is_read_by_the_worker() -> None:
     ]
     sources += [
         inspect.getsource(module)
-        for module in (selection, widths, hidden_loss, layer_pairs, sparsity, schedule, pretrain)
+        for module in (selection, widths, hidden_loss, layer_pairs, sparsity, stages, schedule, pretrain)
     ]
-    sources += [inspect.getsource(sys.modules[one.__module__]) for one in (plan_student, Transformer)]
+    sources += [inspect.getsource(sys.modules[one.__module__]) for one in (plan_student, Transformer, BottleneckFamily)]
     text = "\n".join(sources)
     weights = {term.key for term in TERMS.values()}
     unread = {field.name for field in dataclasses.fields(Settings) if f"settings.{field.name}" not in text}

@@ -57,6 +57,8 @@ def test_a_plain_folder_passes_and_so_does_one_of_the_hubs_cache(tmp_path: Path)
         ({"intermediate_size": 1.5}, "intermediate_size = 1.5"),
         ({"hidden_size": None}, "hidden_size = None"),
         ({"type_vocab_size": [1]}, "type_vocab_size"),
+        ({"model_type": "mobilebert", "embedding_size": 1 << 20}, "no usable embedding_size"),
+        ({"model_type": "mobilebert", "num_hidden_layers": 500}, "describes 32,293,640 weights"),
         (
             {"num_hidden_layers": 400, "hidden_size": 4096},
             "describes 26,884,795,520 weights, but its weight files h",

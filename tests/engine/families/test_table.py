@@ -35,6 +35,10 @@ SMALL = Settings(
 )
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "mlp": [{"pooling": "attention"}, {"vocab_size": 1000}, {"vocab_size": 3}, {"embedding_size": 5, "hidden_size": 3}],
+    "bottleneck": [
+        {"bottleneck_size": 4, "ffn_count": 1, "layers": 3},
+        {"embedding_rank": 8, "normalization": "layer_norm", "ffn_size": 7},
+    ],
     "linear": [
         {"ngrams": 2},
         {"max_features": 7},

@@ -433,7 +433,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         if SETTING[n].type != "str" and n not in ("hidden_size", "ffn_size", "head_size", "embedding_rank")
     ]
     numeric = [n for n in numeric if n not in ("head_seed", "layers", "heads", "transfer_share", "vocab_size")]
-    numeric = [n for n in numeric if n not in ("relation_heads", "relation_layer")]  # without effect at weight 0
+    numeric = [n for n in numeric if n not in ("relation_heads", "relation_layer", "layerwise_share")]  # no effect at 0
     numeric = [n for n in numeric if n not in ("projection_weight", "dual_share")]  # need other keys
     numeric = [n for n in numeric if n != "separate_layers"]  # fewer than layers
     numeric = [n for n in numeric if n in FAMILIES["transformer"].settings - sparsity.KEYS - phases.NEEDS.keys()]

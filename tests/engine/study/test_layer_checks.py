@@ -51,6 +51,14 @@ WEIGHT = {"hidden_weight": {"low": 0.0, "high": 100.0}}
             "[search.hidden_map] has no effect with hidden_weight = 0; set or search hidden_weight",
         ),
         (
+            {"settings": {"states_weight": 1.0}, "search": {"layerwise_share": {"low": 0.1, "high": 0.9}}},
+            '[search.layerwise_share] has no effect with layerwise = "together"; set or search layerwise',
+        ),
+        (
+            {"settings": {"family": "bottleneck", "bottleneck_size": 10, "heads": 4}, "search": {}},
+            "[settings] heads = 4 does not divide the width inside a layer, bottleneck_size = 10",
+        ),
+        (
             {
                 "settings": {"states_weight": 1.0},
                 "search": {"compared_layers": {"choices": ["all", "joint"]}},
@@ -106,6 +114,10 @@ def test_without_its_weight_a_key_is_idle() -> None:
     assert "hidden_map" not in idle(Settings(hidden_weight=1.0))
     assert "hidden_map" in idle(Settings(hidden_weight=1.0, family="mlp"))
     assert {"relation_heads", "relation_layer"} <= idle(Settings(attention_weight=1.0))
+    assert {"layerwise", "layerwise_share"} <= idle(Settings(layerwise="first"))
+    assert {"layerwise_share"} == {"layerwise", "layerwise_share"} & idle(Settings(map_weight=1.0))
+    assert not {"layerwise", "layerwise_share"} & idle(Settings(map_weight=1.0, layerwise="first"))
+    assert {"layerwise"} <= idle(Settings(map_weight=1.0, layerwise="first", family="mlp"))
 
 
 def test_upper_layers_alone_are_a_choice_only_with_separate_ones_and_a_loss_that_compares_them() -> None:

@@ -11,9 +11,11 @@ from tests.fakes import study_dict
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import FP16, FP32, INT4, INT8, WEIGHTS, Settings
-from bertdistill.engine.families.encoder_plan import bert_shape
+from bertdistill.engine.families.encoder_plan import Shape, bert_shape
+from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.study.config import study_from_dict
-from bertdistill.engine.study.student import known, wanted_units, wanted_vectors
+from bertdistill.engine.study.student import known, teacher_known, wanted_units, wanted_vectors
+from bertdistill.engine.tasks.table import TASKS
 
 RATE = {"learning_rate": {"low": 1e-4, "high": 1e-2}}
 
@@ -49,6 +51,17 @@ def test_tiny_families_do_not_answer_questions(family: str, tmp_path: Path) -> N
     objectives = [{"metric": "exact"}, {"metric": "params"}]
     with pytest.raises(ConfigError, match=f'"{family}" does not support question-answering; use transformer'):
         study_from_dict({**raw, "objectives": objectives, "baseline": None}, where="here")
+
+
+def test_a_mobilebert_teacher_is_counted_like_its_students() -> None:
+    """The one that keeps everything is as large as it, and takes as long."""
+    shape = Shape.from_config({"model_type": "mobilebert", "num_hidden_layers": 2}).to_dict()
+    facts = Prepared(teacher_shape=shape, init_shape=shape, labels=("a", "b"), mean_length=20.0)
+    task, family = TASKS["text-classification"], FAMILIES["bottleneck"]
+    own = family.known(family.plan(facts, Settings(family="bottleneck"), scratch=False), task, facts)
+    found = teacher_known(facts, task)
+    assert own == {name: found[name] for name in own}
+    assert own["params"] * 4 == found["bytes"]
 
 
 @pytest.mark.parametrize("form", WEIGHTS)

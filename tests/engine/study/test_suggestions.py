@@ -74,5 +74,5 @@ def test_fixed_settings_are_read_as_their_kind() -> None:
         read_fixed("batch_size", "8"),
         read_fixed("epochs", "2"),
     )
-    assert "transformer, mlp, bilstm or linear" == limits(fixed_parameter("family"))
+    assert "transformer, bottleneck, mlp, bilstm or linear" == limits(fixed_parameter("family"))
     assert ("at least 0", "0 to 0.9") == (limits(fixed_parameter("seed")), limits(fixed_parameter("dropout")))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bertdistill.engine.distill.families.model import Projections
 from bertdistill.engine.distill.training.terms.step import Step, by_head
-from bertdistill.engine.families.layer_pairs import compared, even_pairs
+from bertdistill.engine.families.layer_pairs import even_pairs
 
 
 def scores(query: Tensor, key: Tensor) -> Tensor:
@@ -32,12 +32,12 @@ def value(step: Step) -> Tensor:
     """The term of one step, a scalar: the sum over the layers of the student."""
     own, other = step.out, step.taught
     total = step.logits.new_zeros(())
-    pairs = even_pairs(len(own.hidden) - 1, len(other.hidden) - 1)[1:]
-    for layer, of_teacher in compared(pairs, step.settings):
-        pair = _scores(own.projections[layer]), _scores(other.projections[of_teacher])
+    for layer, of_teacher in step.compared(even_pairs(len(own.hidden) - 1, len(other.hidden) - 1)[1:]):
+        pair = scores_of(own.projections[layer]), scores_of(other.projections[of_teacher])
         total = total + attention_loss(*pair, step.batch.attention_mask)
     return total
 
 
-def _scores(found: Projections) -> Tensor:
+def scores_of(found: Projections) -> Tensor:
+    """The scores of one layer, (batch, heads, length, length), fp32."""
     return scores(by_head(found.query.float(), found.heads), by_head(found.key.float(), found.heads))

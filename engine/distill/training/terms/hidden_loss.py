@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bertdistill.engine.contract.terms import CLS, HIDDEN
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.families.layer_pairs import compared, hidden_pairs
+from bertdistill.engine.families.layer_pairs import hidden_pairs
 
 
 def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -26,7 +26,8 @@ def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
 def value(step: Step) -> Tensor:
     """The term of one step, a scalar. The teacher's states are those of all its layers but the last."""
     teacher = step.batch.teacher[CLS]
-    every = hidden_pairs(len(step.out.hidden) - 1, teacher.shape[1] + 1, step.settings.hidden_map)
-    pairs = compared(every, step.settings)
+    pairs = step.compared(hidden_pairs(len(step.out.hidden) - 1, teacher.shape[1] + 1, step.settings.hidden_map))
+    if not pairs:  # of the last layer alone, which other terms compare
+        return step.logits.new_zeros(())
     student = torch.stack([step.out.hidden[layer][:, 0] for layer, _ in pairs], dim=1).float()
     return hidden_loss(step.projected(HIDDEN, student), teacher[:, [layer - 1 for _, layer in pairs]])

@@ -31,6 +31,8 @@ def _relations(vectors: Tensor, mask: Tensor) -> Tensor:
 def value(step: Step) -> Tensor:
     """The term of one step, a scalar: the sum over queries, keys and values."""
     last, chosen = len(step.out.hidden) - 1, relation_layer(step.settings, len(step.taught.hidden) - 1)
+    if not step.stage.covers(last):
+        return step.logits.new_zeros(())
     own, other = step.out.projections[last], step.taught.projections[chosen]
     heads = relation_heads(step.settings, other.heads)
     total = step.logits.new_zeros(())

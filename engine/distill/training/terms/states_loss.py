@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bertdistill.engine.contract.terms import STATES
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.families.layer_pairs import compared, even_pairs
+from bertdistill.engine.families.layer_pairs import even_pairs
 
 
 def states_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def value(step: Step) -> Tensor:
     """The term of one step, a scalar: the sum over embeddings and layers of the student."""
     teacher, mask = step.taught.hidden, step.batch.attention_mask
     total = step.logits.new_zeros(())
-    for own, other in compared(even_pairs(len(step.out.hidden) - 1, len(teacher) - 1), step.settings):
+    for own, other in step.compared(even_pairs(len(step.out.hidden) - 1, len(teacher) - 1)):
         states = step.projected(STATES, step.out.hidden[own].float())
         total = total + states_loss(states, teacher[other].float(), mask)
     return total

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.families.model import Outputs
+from bertdistill.engine.families.layer_pairs import Pairs, compared
+from bertdistill.engine.families.stages import WHOLE, Stage
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
@@ -38,6 +40,8 @@ class Step:
     helpers: nn.ModuleDict | None = None
     teacher: Outputs | None = None
     mixed: Tensor | None = None
+    stage: Stage = WHOLE
+    """Which terms and layers count."""
 
     @cached_property
     def logits(self) -> Tensor:
@@ -59,6 +63,10 @@ class Step:
         """The outputs of the teacher in the step."""
         assert self.teacher is not None, "a term of the loss is marked online, but no teacher ran"
         return self.teacher
+
+    def compared(self, pairs: Pairs) -> Pairs:
+        """Those pairs of layers that are compared in this step."""
+        return tuple(pair for pair in compared(pairs, self.settings) if self.stage.covers(pair[0]))
 
     def projected(self, name: str, states: Tensor) -> Tensor:
         """States of the student in the teacher's width, which they have if the term of that name has no projection."""

@@ -18,6 +18,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from tests.closeness import assert_fp32_equal
+from tests.engine.distill.families.test_bottleneck import spec_of as mobile_spec
 from tests.tiny import Kind, make_checkpoint
 from torch import Tensor
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
@@ -32,6 +33,7 @@ from bertdistill.engine.distill.export.card import CardFacts, model_card
 from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.onnx_file import missing_for_onnx
+from bertdistill.engine.distill.families.bottleneck import BOTTLENECKS
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.projection import projection_of
 from bertdistill.engine.distill.families.transformer import build_student, load_encoder, load_student, read_shape
@@ -140,8 +142,16 @@ def test_strangers_load_it_and_get_the_same_numbers(tmp_path: Path, hostile: Pat
         assert file_sha256(student / "model.safetensors") == file_sha256(target / "model.safetensors")
         with torch.no_grad():
             expected[str(target)] = load_student(student)[0](input_ids=torch.tensor(IDS)).to_tuple()
+    for task, form in ((QA, FP32), (CLASSIFY, INT8)):  # of another family, whose layers transformers has
+        init = make_checkpoint(tmp_path / "mobile" / "init", "mobilebert")
+        student, target = tmp_path / "mobile" / task, tmp_path / "out" / f"mobilebert-{task}"
+        save_packed(BOTTLENECKS.build(mobile_spec(init, task)), form, student)
+        export_model(student, target, card_facts=facts(task), tokenizer=AutoTokenizer.from_pretrained(init), onnx=False)
+        assert (form == INT8) == (target / "modeling.py").exists()
+        with torch.no_grad():
+            expected[str(target)] = load_student(student)[0](input_ids=torch.tensor(IDS)).to_tuple()
     found = json.loads(run(hostile, "-c", STRANGER, json.dumps(IDS), *expected))
-    assert len(cases) == len(found)
+    assert len(cases) + 2 == len(found)
     for folder, logits in expected.items():
         for mine, other in zip(logits, found[folder], strict=True):
             assert_fp32_equal(mine, other)

@@ -72,7 +72,7 @@ def test_mlflow(make: Any, tmp_path: Path) -> None:
 
 
 def test_wandb(tmp_path: Path) -> None:
-    """Configuration, summary, rows with nested names, and what is no number."""
+    """Configuration, summary, rows with nested names, and what is not a number."""
     found, counts = imported(tmp_path, wandb_run(tmp_path), "my-project")
     [run] = found.trials
     assert {"lr": 0.1, "layers": 2, "net.act": "gelu", "net.sizes": "[1, 2]"} == run.params
@@ -103,7 +103,7 @@ def test_wandb_while_it_is_written(size: int, tmp_path: Path) -> None:
 
 
 def test_tensorboard(tmp_path: Path) -> None:
-    """Scalars in both styles, the parameters of the HParams plugin, and what is no scalar."""
+    """Scalars in both styles, the parameters of the HParams plugin, and what is not a scalar."""
     found, counts = imported(tmp_path, event_files(tmp_path), "logs")
     run, hparams = found.trials
     assert ("run", "run/hp") == (run.note, hparams.note)
