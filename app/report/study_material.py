@@ -56,8 +56,11 @@ class Material:
         return next((t.number for t in self.view.trials if t.id == trial_id), None)
 
 
-def read_material(db: Database, workspace: Workspace, name: str, ask: Ask = ask_importances) -> Material:
-    """The study of that name; NotFound if there is none. Importances come from a child process, in seconds."""
+def read_material(db: Database, workspace: Workspace, name: str, ask: Ask | None = None) -> Material:
+    """The study of that name; NotFound if there is none.
+
+    Without `ask` importances come from a child process, in seconds.
+    """
     with db.read() as session:
         study = reads.study(session, name)
         view = make_view(study, outline(study), reads.trials(session, study.id))
@@ -72,7 +75,7 @@ def read_material(db: Database, workspace: Workspace, name: str, ask: Ask = ask_
             [one for one in reads.model_versions(session) if one.trial_id in rows],
             _cascades(session, workspace, view, front[:MOST_CURVES]),
         )
-    return _weighed(found, workspace, ask)
+    return _weighed(found, workspace, ask or ask_importances)
 
 
 def _weighed(found: Material, workspace: Workspace, ask: Ask) -> Material:

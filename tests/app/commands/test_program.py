@@ -14,12 +14,14 @@ from tests.kept import Kept
 
 from bertdistill.app.cli import main
 from bertdistill.app.commands.engine import PANELS
+from bertdistill.app.report import study_material
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.search.importances import read_importances
 from bertdistill.engine.study.config import study_from_dict
 
 Type = Callable[..., tuple[int, str, str]]
 NO_MODELS = "study prog searches a program, which has no models to promote"
-NOT_ABOUT_STUDIES = {"new", "demo", "models", "ask", "passages", "score", "doctor", "plan", "run", "search"}
+NOT_ABOUT_STUDIES = {"new", "demo", "import", "models", "ask", "passages", "score", "doctor", "plan", "run", "search"}
 SCRIPT = """
 import json, sys
 lr, layers = float(sys.argv[1]), int(sys.argv[2])
@@ -62,6 +64,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         KEPT["done"] = Kept(bench.workspace, bench.db, tmp_path)
         bench.close()
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(bench.workspace.path))
+    monkeypatch.setattr(study_material, "ask_importances", read_importances)  # without a process of its own
     monkeypatch.chdir(tmp_path)
     return bench.workspace
 

@@ -96,7 +96,7 @@ def harmless(page: str) -> Page:
 def typing(ws: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Type:
     """Type the command: exit status, stdout, stderr."""
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(ws.path))
-    monkeypatch.setattr(study_material.read_material, "__defaults__", (weighed,))
+    monkeypatch.setattr(study_material, "ask_importances", weighed)
     return typist(capsys, "report")
 
 
@@ -247,12 +247,22 @@ def test_the_sentences_agree_with_the_card(ws: Workspace, db: Database) -> None:
     assert "params is #2" in text
 
 
-def test_a_program_without_its_secrets(tmp_path: Path) -> None:
-    """Addresses of [notify] and the environment of a program are not in the settings; nothing speaks of a teacher."""
+def test_addresses_stay_here(
+    ws: Workspace, db: Database, raw_spec: dict[str, Any], change: Callable[[Callable[[Any], object]], None]
+) -> None:
+    """Who is told of a study is nobody else's business."""
+    spec = study_from_dict(raw_spec | {"notify": {"webhook": "https://example.org/hidden"}}, where="test")
+    change(lambda session: writes.create_study(session, name="told", task=spec.task, spec=dump(spec), now=1.0))
+    page = report_page(read_material(db, ws, "told", weighed), "html")
+    assert "hidden_size" in page
+    assert "example.org" not in page
+
+
+def test_a_program_without_its_environment(tmp_path: Path) -> None:
+    """A variable may be a secret; nothing speaks of a teacher."""
     raw = {
         "name": "prog",
         "program": {"command": ["train", "{rate}"], "environment": {"API_KEY": "hidden-1"}},
-        "notify": {"webhook": "https://example.org/hidden-2", "on": ["study-complete"]},
         "search": {"rate": {"low": 0.0, "high": 1.0}},
         "objectives": [{"metric": "score"}],
     }
@@ -267,12 +277,12 @@ def test_a_program_without_its_secrets(tmp_path: Path) -> None:
         assert "There is no trial yet." in page
         assert "train" in page
         assert "hidden" not in page
-        assert "teacher" not in page
+        assert "teacher" not in page.rpartition("</style>")[2]
 
 
 def test_the_page_in_the_workspace(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the app writes it."""
-    monkeypatch.setattr(study_material.read_material, "__defaults__", (weighed,))
+    monkeypatch.setattr(study_material, "ask_importances", weighed)
     path = write_report_here(ws, "demo")
     assert (ws.path / "reports", "-demo.html") == (path.parent, path.name[-10:])
     harmless(path.read_text(encoding="utf-8"))

@@ -392,7 +392,7 @@ async def test_keys_open_their_screens(ws: Workspace, edit: Edit) -> None:
 
 async def test_the_report_is_written_into_the_workspace(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """y offers it last; enter writes the page and tells where it is."""
-    monkeypatch.setattr(study_material.read_material, "__defaults__", (lambda workspace, study: (),))
+    monkeypatch.setattr(study_material, "ask_importances", lambda workspace, study: ())
     async with playing(ws, StudyScreen("demo")) as pilot:
         await pilot.press("y")
         await until(pilot, lambda: isinstance(pilot.app.screen, CopyDialogue), "the choice")
