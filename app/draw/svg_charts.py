@@ -142,6 +142,7 @@ def _labels(plot: Plot, points: Sequence[Point]) -> None:
     for point in sorted((p for p in points if p.label), key=lambda p: order.index(p.kind)):
         x, y = plot.place(point.x, point.y)
         sides = [(x + 9, y + 4, "start"), (x - 9, y + 4, "end"), (x, y - 9, "middle"), (x, y + 18, "middle")]
+        sides += [(x + across, y + down, side) for down in (-7, 15) for across, side in ((6, "start"), (-6, "end"))]
         plot.label(point.label, "frontier" if point.kind == "frontier" else "dim", sides)
 
 

@@ -99,7 +99,7 @@ def _frontier(found: Material) -> Section:
     svg = frontier_picture(found.view, x=x, y=y, cascades=found.cascades, styled=False)
     text = chart(found.view, Page(TEXT_CHART), x=x, y=y, cascades=found.cascades)
     numbers = ", ".join(f"#{trial.number}" for trial in found.view.frontier)
-    said = f"Nothing is better in both than the trials on the frontier: {numbers}." if numbers else ""
+    said = f"No trial is better in every objective than those on the frontier: {numbers}." if numbers else ""
     return Section("Frontier", [said] if said else [], [Chart(svg, text)])
 
 
