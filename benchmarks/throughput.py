@@ -352,9 +352,9 @@ def plain(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 
 def rate_at(step: int, features: int, settings: Any) -> float:
-    from bertdistill.engine.distill.training.train import learning_rate, schedule
+    from bertdistill.engine.distill.training.schedule import schedule
 
-    rate: float = learning_rate(step, schedule(features, settings), settings.learning_rate)
+    rate: float = schedule(features, settings).rate(step)
     return rate
 
 
@@ -367,7 +367,8 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     from bertdistill.engine.contract.folder import RunPaths
     from bertdistill.engine.contract.terms import LOGITS
     from bertdistill.engine.distill.families.encoder import Encoder
-    from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, schedule, train
+    from bertdistill.engine.distill.training.schedule import schedule
+    from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
 
     torch.set_num_threads(options.threads)
     model, kept, settings = student(options, folder)
@@ -375,7 +376,7 @@ def ours(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     before = held_out_loss(model, folder)
     paths = RunPaths(folder / "run")
     paths.folder.mkdir()
-    first_pass = schedule(len(features), settings).passes_per_epoch
+    first_pass = schedule(len(features), settings).phases[0].passes_per_epoch
     turns = Turns(PLAIN_TURN * PASSES, first_pass=first_pass)
     held_out: list[float] = []
     turns.after_first_pass = lambda: held_out.append(held_out_loss(model, folder))
