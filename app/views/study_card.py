@@ -10,7 +10,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView, chart_axes
-from bertdistill.engine.analysis.scenarios import ROUNDING
+from bertdistill.engine.analysis.outcomes import ROUNDING
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial
 
