@@ -186,11 +186,16 @@ class Canvas:
 
     def scatter_cells(self, characters: Mapping[tuple[int, int], str], key: str) -> None:
         """A line as the character of each of its cells."""
-        wide, high = max(1, self.columns - 1), max(1, self.rows - 1)
-        xs, ys = [column / wide for column, _ in characters], [row / high for _, row in characters]
+        places = self.middles(characters)
         self.crossed.update(characters)
-        if characters:
+        if places:
+            xs, ys = [a for a, _ in places], [b for _, b in places]
             self.figure.scatter(xs, ys, marker=list(characters.values()), color=self.paint(key))
+
+    def middles(self, cells: Iterable[tuple[int, int]]) -> list[tuple[float, float]]:
+        """Shares of the axes that are drawn in these cells, however plotext rounds."""
+        wide, high = max(1, self.columns - 1), max(1, self.rows - 1)
+        return [(column / wide, row / high) for column, row in cells]
 
     def name_axes(self) -> None:
         """The titles in the corners, where the owner's frame does not hold them."""

@@ -222,9 +222,9 @@ def _marks(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> Non
     for kind in GLYPHS:
         seen = [p for p in points if p.kind == kind and p is not chosen]
         for group in sorted({p.group for p in seen}):
-            places = [(canvas.x.share(p.x), canvas.y.share(p.y)) for p in seen if p.group == group]
             glyph, key = _glyph(kind, group, canvas.look), colour_key(kind, group)
-            canvas.scatter(places, glyph, key, bold=kind == "frontier")
+            cells_of = [canvas.cell(p.x, p.y) for p in seen if p.group == group]
+            canvas.scatter(canvas.middles(cells_of), glyph, key, bold=kind == "frontier")
     for point in points:
         canvas.take(*canvas.cell(point.x, point.y), 1)
 

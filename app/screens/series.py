@@ -58,6 +58,8 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
         self._chosen = 0
         """The series that has the focus, by its place among all."""
         self._maximised = False
+        self._window = (2 * WIDTH, 2 * HEIGHT + 2)
+        """Columns and rows of the window; the thread that reads must not ask for them."""
         self._charts = [Chart(id=f"series-{place}", classes="pane") for place in range(MOST)]
 
     def body(self) -> Iterable[Widget]:
@@ -66,6 +68,7 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
 
     def on_resize(self) -> None:
         super().on_resize()
+        self._window = (self.size.width, self.size.height)
         self.ui.look_again()
 
     # ---------------------------------------------------------------------------------------------- reading, showing
@@ -79,7 +82,7 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
             page[:] = ordered[self._first : self._first + self._count]
             return page
 
-        curves, names = reader.curves(view, self.numbers, choose, max(WIDTH, self.size.width // self._across))
+        curves, names = reader.curves(view, self.numbers, choose, max(WIDTH, self._window[0] // self._across))
         return SeriesNews(view, tuple(page), curves, in_order(names, view.scores))
 
     def show(self, news: SeriesNews) -> None:
@@ -110,11 +113,11 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
 
     @property
     def _across(self) -> int:
-        return 1 if self._maximised else max(1, min(4, self.size.width // WIDTH))
+        return 1 if self._maximised else max(1, min(4, self._window[0] // WIDTH))
 
     @property
     def _down(self) -> int:
-        return 1 if self._maximised else max(1, min(MOST // self._across, (self.size.height - 2) // HEIGHT))
+        return 1 if self._maximised else max(1, min(MOST // self._across, (self._window[1] - 2) // HEIGHT))
 
     @property
     def _count(self) -> int:

@@ -39,7 +39,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.engine.launch.fleet import Fleet, onlooker
+from bertdistill.engine.launch.fleet import onlooker
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.launch.slots import Capacity
@@ -100,31 +100,28 @@ not. Workers and runner are separate processes: closing this app does not stop t
         load, runner = read_load(), reader.runner()
         known = reader.studies()
         if not known:
-            return WorkersNow(time.time(), runner, load, self._slots((), (), ""), (), (), ())
+            return WorkersNow(time.time(), runner, load, self._slots(reader, (), (), ""), (), (), ())
         with reader.session() as session:
             live = reads.live_attempts(session)
         views = [reader.view(study.name) for study in wanted(known, live)]
         studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec)
-        capacity = self._slots(studies, live, runner.host if runner.alive else "")
+        capacity = self._slots(reader, studies, live, runner.host if runner.alive else "")
         with reader.session() as session:
             return gather(
                 session, reader.workspace, studies, runner=runner, load=load, capacity=capacity, now=time.time()
             )
 
-    def _slots(self, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
+    def _slots(self, reader: Reader, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
         mark = (host, *(slot_settings(s.spec) for s in studies), *(a.id for a in live))
         kept = self._capacity
         if kept is None or kept[0] != mark or time.monotonic() - kept[1] > SLOTS_SECONDS:
             kept = (
                 mark,
                 time.monotonic(),
-                look_at_slots(self._machines(), studies, live, host),
+                look_at_slots(onlooker(reader.workspace.path, make_launcher()), studies, live, host),
             )
             self._capacity = kept
         return kept[2]
-
-    def _machines(self) -> Fleet:
-        return onlooker(self.ui.workspace.path, make_launcher())
 
     # ---------------------------------------------------------------------------------------------------- showing
 

@@ -1,12 +1,11 @@
 """The machines of a workspace besides the one that the runner is on: `[machines.NAME]` in its workspace.toml.
 
-It connects to nothing. The file belongs to the commands `engine machines add` and `remove`, which rewrite it.
+It connects to nothing. The commands `engine machines add` and `remove` rewrite the file, with what others have in it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -16,8 +15,9 @@ from typing import Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.names import name_problem
+from bertdistill.engine.study import workspace_file
 
-FILE = "workspace.toml"
+FILE = workspace_file.FILE
 LOCAL = "local"
 """Name of the machine that the runner is on."""
 DEFAULT_FOLDER = "~/.cache/bertdistill-tui"
@@ -44,7 +44,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Machines:
-    """The content of workspace.toml."""
+    """What workspace.toml says of machines."""
 
     id: str = ""
     """Names this workspace on other machines; made with the first machine."""
@@ -65,18 +65,10 @@ class Machines:
 
 def read_machines(workspace: Path) -> Machines:
     """What the file says; without a file there are none. ConfigError names the file and the key."""
-    import tomllib  # some ms of the first paint of the app, which needs no machine
-
-    path = workspace / FILE
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Machines()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", hint="Correct the file.") from error
+    path, raw = workspace / FILE, workspace_file.read_workspace_file(workspace)
     tables = raw.get("machines", {})
-    if not isinstance(tables, dict) or set(raw) - {"id", "machines"} or not isinstance(raw.get("id", ""), str):
-        raise ConfigError(f"{path}: only id and [machines.NAME] may be in this file", hint="Correct the file.")
+    if not isinstance(tables, dict) or not isinstance(raw.get("id", ""), str):
+        raise ConfigError(f"{path}: id must be text and machines be tables [machines.NAME]", hint="Correct the file.")
     found = Machines(raw.get("id", ""), tuple(_machine(path, name, table) for name, table in tables.items()))
     if found.machines and not re.fullmatch(r"[0-9a-f]{12}", found.id):
         raise ConfigError(f"{path}: id = {found.id!r} is not 12 hexadecimal digits", hint="Correct the file.")
@@ -141,11 +133,6 @@ def _table(machine: Machine) -> dict[str, Any]:
 
 
 def _write(workspace: Path, found: Machines) -> Machines:
-    lines = [f"id = {json.dumps(found.id)}"]
-    for machine in found.machines:
-        lines += ["", f"[machines.{json.dumps(machine.name)}]"]
-        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in _table(machine).items()]
-    temporary = workspace / f".{FILE}.{os.getpid()}"
-    temporary.write_text("\n".join((*lines, "")), encoding="utf-8")
-    temporary.replace(workspace / FILE)
+    tables = {machine.name: _table(machine) for machine in found.machines}
+    workspace_file.change_workspace_file(workspace, {"id": found.id, "machines": tables})
     return found

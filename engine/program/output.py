@@ -94,7 +94,7 @@ class Said:
         step = whole(found.pop("step")) if "step" in found else None
         if isinstance(found.get("checkpoint"), str):
             yield Saved(found["checkpoint"], step or 0, found.get("best") is True)
-        if "infeasible" in found:
+        if found.get("infeasible") not in (None, False):
             self.infeasible = str(found["infeasible"])[:500]
         values = numbers(found)
         if step is None:

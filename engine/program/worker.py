@@ -7,6 +7,7 @@ one of these runs beside every program.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import selectors
@@ -32,7 +33,7 @@ from bertdistill.engine.contract.events import (
 from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.program import PARAMS_FILE, ProgramOrder, arguments, environment
 from bertdistill.engine.program.ending import Ending, Heard, ending
-from bertdistill.engine.program.output import Lines, Said, Saved, Streamed
+from bertdistill.engine.program.output import SHOWN_LAST, Lines, Said, Saved, Streamed
 from bertdistill.engine.program.reported import read_reported
 
 _READ_BYTES = 1 << 16
@@ -195,11 +196,17 @@ def _take(line: bytes, said: Said, events: EventWriter, paths: RunPaths, order: 
 
 def _save(saved: Saved, events: EventWriter, paths: RunPaths, order: ProgramOrder) -> None:
     """Inside the run folder it is a checkpoint of the trial; elsewhere only its place is noted."""
-    place = Path(order.directory, saved.folder).resolve()
-    if not place.is_relative_to(paths.folder) or not place.is_dir():
+    try:
+        place = Path(order.directory, saved.folder).resolve()
+        inside = place.is_relative_to(paths.folder) and place.is_dir()
+        size = sum(one.stat().st_size for one in place.rglob("*") if one.is_file()) if inside else 0
+    except (OSError, ValueError, RuntimeError):  # a null byte, a lone surrogate, a loop of links
+        named = json.dumps({"checkpoint": saved.folder[:SHOWN_LAST], "step": saved.step})
+        events.emit(NOTICE, level="warning", text=f"The line {named} does not name a folder that can be read")
+        return
+    if not inside:
         events.emit(NOTICE, level="info", text=f"Checkpoint of step {saved.step}: {place}")
         return
-    size = sum(one.stat().st_size for one in place.rglob("*") if one.is_file())
     role = "best" if saved.best else "last"
     found = {"step": saved.step, "folder": str(place), "sha256": "", "size_bytes": size, "metrics": {}}
     events.emit(CHECKPOINT, role=role, **found)

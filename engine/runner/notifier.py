@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import read_object, write_json
+from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.messages import Messenger
 from bertdistill.engine.runner.occurrences import Marks, first_marks, news, payload
-from bertdistill.engine.study.notify_section import WORKSPACE_FILE, NotifySection, read_workspace_notify
+from bertdistill.engine.study.notify_section import NotifySection, read_workspace_notify
 from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.study.workspace_file import FILE
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study
@@ -72,7 +74,8 @@ class Notifier:
             self._file(first_marks(studies, now))
             return
         with self.db.read() as session:
-            ids = [one for one, at in reads.recent_ends(session, marks.since).items() if marks.trials.get(one) != at]
+            ends = reads.recent_ends(session, marks.since, without=IMPORTED)  # those ended before, elsewhere
+            ids = [one for one, at in ends.items() if marks.trials.get(one) != at]
             found, after = news(studies, reads.trials_by_id(session, ids), marks, LOG)
             wanted = [one for one in found if to[one.study.id].is_set and one.event in to[one.study.id].on]
             counts = {one.study.id: reads.counts(session, one.study.id) for one in wanted}
@@ -93,7 +96,7 @@ class Notifier:
         return own if own.is_set else self._of_workspace()
 
     def _of_workspace(self) -> NotifySection:
-        path = self.workspace.path / WORKSPACE_FILE
+        path = self.workspace.path / FILE
         try:
             changed = path.stat().st_mtime
         except OSError:

@@ -5,6 +5,7 @@ The rule itself is in `stopping`. It signals nothing: a stop is a reason written
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bertdistill.engine.pareto.frontier import Objective, optimised
@@ -12,7 +13,10 @@ from bertdistill.engine.runner.stopping import Curve, Finished, scored, should_s
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
-from bertdistill.store.rows import Attempt, AttemptState, Trial, TrialState
+from bertdistill.store.rows import Attempt, AttemptState, Series, Trial, TrialState
+
+MOST_POINTS = 2000
+"""Of a curve that is kept: more than the evaluations that a training can have, and far finer than `stopping.NEAR`."""
 
 
 @dataclass
@@ -21,7 +25,8 @@ class Overtaking:
 
     db: Database
     _finished: dict[int, Finished] = field(default_factory=dict)
-    _seen: dict[int, int] = field(default_factory=dict)
+    _seen: dict[int, int | None] = field(default_factory=dict)
+    """The last step that was judged, by the row id of the attempt."""
 
     def judge(self, attempt: Attempt, spec: StudySpec, *, now: float) -> str:
         """After new events: why the trial should stop (the reason is then written to its attempt), else ''."""
@@ -30,12 +35,14 @@ class Overtaking:
             return ""
         with self.db.read() as session:
             trial = reads.trial_by_id(session, attempt.trial_id)
-            curve = _curve(session, trial, score.metric, own=spec.program is not None)
-            if len(curve) == self._seen.get(attempt.id, 0):
+            series = _series(session, trial)
+            judged = series.get(score.metric if spec.program else f"search/{score.metric}")
+            if judged is None or judged.last_step == self._seen.get(attempt.id):
                 return ""
-            self._seen[attempt.id] = len(curve)
+            self._seen[attempt.id] = judged.last_step
+            curve = _newest(judged, trial, own=spec.program is not None)
             finished = self._complete(session, attempt.study_id, score.metric, own=spec.program is not None)
-            known = trial.known if spec.program is None else _reported(session, trial, spec, score)
+            known = trial.known if spec.program is None else _reported(series, spec, score)
         rule = spec.stopping
         why = should_stop(
             curve,
@@ -76,23 +83,37 @@ def judged_by(spec: StudySpec) -> Objective | None:
     return next((one for one in able if one.metric == spec.stopping.metric), able[0])
 
 
-def _reported(session: Reading, trial: Trial, spec: StudySpec, score: Objective) -> dict[str, float]:
+def _reported(series: Mapping[str, Series], spec: StudySpec, score: Objective) -> dict[str, float]:
     """What a program has said so far of the other objectives: nothing is known of it before it runs."""
-    last = {one.metric: _points(session, trial, one.metric)[-1:] for one in spec.objectives if one != score}
-    return {metric: points[0][1] for metric, points in last.items() if points}
+    last = {
+        one.metric: series[one.metric].last_value for one in spec.objectives if one != score if one.metric in series
+    }
+    return {metric: value for metric, value in last.items() if value is not None}
+
+
+def _newest(series: Series, trial: Trial, *, own: bool) -> Curve:
+    """The last evaluation of a running trial, which alone is judged; empty if it was not finite."""
+    if series.last_value is None or series.last_step is None:
+        return []
+    count = series.points - series.not_finite
+    return [(series.last_step if own else _share(trial, count), series.last_value)]
 
 
 def _curve(session: Reading, trial: Trial, metric: str, *, own: bool) -> Curve:
-    """Evaluations of a trial: those of a program by its steps. Others are evenly spaced, so their count gives the share
-    of the training."""
+    """Evaluations of a trial: those of a program by its steps, thinned out if there are many. Others are evenly spaced,
+    so their count gives the share of the training."""
+    found = _series(session, trial).get(metric if own else f"search/{metric}")
+    if found is None:
+        return []
     if own:
-        return _points(session, trial, metric)
-    points = _points(session, trial, f"search/{metric}")
-    total = int(trial.settings.get("evaluations", 1))
-    return [(min(1.0, (place + 1) / total), value) for place, (_, value) in enumerate(points)]
+        return [(one.step, one.value_last) for one in reads.curve(session, found.id, columns=MOST_POINTS)]
+    values = [value for _, value, _ in reads.points_after(session, found.id, -1, MOST_POINTS) if value is not None]
+    return [(_share(trial, place + 1), value) for place, value in enumerate(values)]
 
 
-def _points(session: Reading, trial: Trial, name: str) -> list[tuple[float, float]]:
-    found = [one for one in reads.series(session, trial.study_id, trial.id) if one.name == name]
-    points = reads.points_after(session, found[0].id, -1, 10_000) if found else []
-    return [(step, value) for step, value, _ in points if value is not None]
+def _share(trial: Trial, count: int) -> float:
+    return min(1.0, count / int(trial.settings.get("evaluations", 1)))
+
+
+def _series(session: Reading, trial: Trial) -> dict[str, Series]:
+    return {one.name: one for one in reads.series(session, trial.study_id, trial.id)}

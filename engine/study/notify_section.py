@@ -14,11 +14,9 @@ from urllib.parse import urlsplit
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import key
-from bertdistill.engine.study.sections import Problem, did_you_mean, read_dataclass, unknown_keys
-from bertdistill.engine.study.study_text import read_toml
+from bertdistill.engine.study.sections import Problem, did_you_mean, read_dataclass
+from bertdistill.engine.study.workspace_file import FILE, read_workspace_file
 
-WORKSPACE_FILE = "workspace.toml"
-"""Settings of a workspace, in its folder."""
 EVENTS = (
     "study-complete",
     "study-failed",
@@ -72,14 +70,9 @@ def _is_address(text: str) -> bool:
 
 def read_workspace_notify(workspace: Path) -> NotifySection:
     """`[notify]` of the workspace's own file, or the defaults without one; ConfigError with a problem a line."""
-    path = workspace / WORKSPACE_FILE
-    if not path.is_file():
-        return NotifySection()
-    raw = read_toml(path)
-    section, problems = read_notify(raw.get("notify", {}))
-    problems = [*unknown_keys(raw, ("notify",), ""), *problems]
+    section, problems = read_notify(read_workspace_file(workspace).get("notify", {}))
     if problems or section is None:
-        raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
+        raise ConfigError("\n".join(f"{workspace / FILE}: {problem}" for problem in problems))
     return section
 
 

@@ -103,7 +103,7 @@ async def test_screens_show_it(logged: Workspace) -> None:
     """In the list of studies, as a study, as a trial; what needs a study file says that there is none."""
     async with playing(logged) as pilot:
         await shown(pilot, "runs")
-        await shown(pilot, "#1 85.00")
+        await shown(pilot, "#1 · 85.00")
     async with playing(logged, StudyScreen("runs")) as pilot:
         await shown(pilot, "85.00")
         await pilot.press("l")
@@ -119,9 +119,9 @@ async def test_delete_in_the_app(logged: Workspace) -> None:
         await shown(pilot, "study runs: 3 trials")
         await pilot.press("y")
         await told(pilot, "runs is in the bin for 7 days; u restores it")
-        await shown(pilot, "No study yet")
+        await shown(pilot, "Use my own data")
         await pilot.press("u")
-        await shown(pilot, "#1 85.00")
+        await shown(pilot, "#1 · 85.00")
 
 
 # --------------------------------------------------------------------------------------- runs that programs have logged

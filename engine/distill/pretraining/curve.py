@@ -31,6 +31,9 @@ class Curve:
         self._path, self._events = folder / NAME, events
         if self._path.exists():
             replay(folder, events)
+            if self._path.read_bytes()[-1:] not in (b"", b"\n"):
+                with self._path.open("a", encoding="utf-8") as file:  # a kill cut its last line off
+                    file.write("\n")
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Append an event that is not about a checkpoint."""

@@ -21,7 +21,7 @@ from bertdistill.engine.study.config import study_from_dict
 
 Type = Callable[..., tuple[int, str, str]]
 NO_MODELS = "study prog searches a program, which has no models to promote"
-NOT_ABOUT_STUDIES = {"new", "demo", "import", "models", "ask", "passages", "score", "doctor", "plan", "run", "search"}
+NOT_ABOUT_STUDIES = {"new", "demo", "models", "ask", "passages", "score", "doctor", "plan", "run", "search", "import"}
 SCRIPT = """
 import json, sys
 lr, layers = float(sys.argv[1]), int(sys.argv[2])

@@ -18,6 +18,7 @@ from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.promote import PromoteScreen
 from bertdistill.app.screens.queue_trial import QueueTrialScreen
 from bertdistill.app.screens.rerun import RerunScreen
+from bertdistill.app.screens.series import SeriesScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
@@ -34,6 +35,7 @@ SCREENS: dict[str, Callable[[], LiveScreen]] = {
     "rerun": lambda: RerunScreen("demo", 1),
     "promote": lambda: PromoteScreen("demo", 1),
     "queue": lambda: QueueTrialScreen("demo", 1),
+    "series": lambda: SeriesScreen("demo", (0, 1)),
     "settings": lambda: SettingsScreen("demo"),
     "history": lambda: HistoryScreen("demo"),
     "new": NewStudyScreen,

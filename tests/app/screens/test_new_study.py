@@ -186,7 +186,6 @@ async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: P
     [
         ("nowhere.toml", "no such file"),
         (".", "is a folder"),
-        ("train.json", "is a data file"),
         ("", "no file was given"),
     ],
 )

@@ -61,9 +61,9 @@ def test_a_pipe_is_no_study_file(tmp_path: Path) -> None:
 
 
 def test_completion_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders with their slash, TOML files, nothing hidden unless asked for, and no error for nonsense."""
+    """Folders with their slash, TOML and data files, nothing hidden unless asked for, and no error for nonsense."""
     (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "a.txt").touch()
+    (tmp_path / "studies" / "a.md").touch()
     (tmp_path / "studies" / "b.toml").touch()
     (tmp_path / ".hidden.toml").touch()
     (tmp_path / "\x1b[31mred.toml").touch()

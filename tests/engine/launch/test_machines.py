@@ -10,6 +10,7 @@ import pytest
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.launch.link import ssh_command
 from bertdistill.engine.launch.machines import FILE, Machine, add, read_machines, remove
+from bertdistill.engine.study.notify_section import NotifySection, read_workspace_notify
 
 
 def test_machines_are_added_replaced_and_removed(tmp_path: Path) -> None:
@@ -25,6 +26,17 @@ def test_machines_are_added_replaced_and_removed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a machine") as refused:
         remove(tmp_path, "gpu-1")
     assert "b" in refused.value.hint
+
+
+def test_notify_shares_the_file_and_is_kept(tmp_path: Path) -> None:
+    """Each reads its own keys; machines come and go."""
+    (tmp_path / FILE).write_text('[notify]\ncommand = ["notify-send", "a \\"b\\""]\ntimeout = 5.0\n')
+    wanted = NotifySection(command=["notify-send", 'a "b"'], timeout=5.0)
+    assert (read_machines(tmp_path).machines, read_workspace_notify(tmp_path)) == ((), wanted)
+    add(tmp_path, Machine("b", ssh="host"))
+    assert read_workspace_notify(tmp_path) == wanted
+    assert [one.ssh for one in read_machines(tmp_path).machines] == ["host"]
+    assert (remove(tmp_path, "b").machines, read_workspace_notify(tmp_path)) == ((), wanted)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,13 @@ def test_infeasible_and_checkpoints() -> None:
     assert ("too deep", [Saved("ck/1", 4, best=True)]) == (said.infeasible, told)
 
 
+@pytest.mark.parametrize("value", [b"false", b"null"])
+def test_not_infeasible(value: bytes) -> None:
+    """A program may print the key in every line."""
+    said, _ = heard(b'{"acc": 1, "infeasible": ' + value + b"}\n")
+    assert (None, 1.0) == (said.infeasible, said.final["acc"])
+
+
 @pytest.mark.parametrize(
     ("line", "value"),
     [

@@ -112,6 +112,17 @@ def test_a_program_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert "./nothing cannot be started in" in found.word[2]
 
 
+def test_a_checkpoint_that_is_not_a_path_does_not_end_the_trial(tmp_path: Path) -> None:
+    """A null byte, half a character and a loop of links; each is named in a notice."""
+    (tmp_path / "loop").symlink_to("loop")
+    names = ("a\\u0000b", "a\\ud800b", "loop")
+    lines = [*(f'{{"checkpoint": "{name}"}}' for name in names), '{"acc": 0.5}', ""]
+    (tmp_path / "printed").write_text("\n".join(lines))
+    found = shell(tmp_path, "cat printed")
+    assert (0, "complete") == (found.run(), found.word[0])
+    assert [True] * 3 == [name in one["text"] for name, one in zip(names, found.events("notice"), strict=True)]
+
+
 def test_a_stop_is_passed_on_and_the_checkpoint_kept(tmp_path: Path) -> None:
     """The program has its time to save; then it was stopped, whatever its exit code."""
     text = (

@@ -13,6 +13,7 @@ import pytest
 from tests.fakes import Workbench, study_spec
 from tests.kept import new_db
 
+from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.notifier import MARKS_FILE, Notifier
@@ -23,6 +24,7 @@ from bertdistill.store import writes
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, TrialState
 
+EMPTY: Mapping[str, Any] = {"params": {}, "settings": {}, "known": {}}
 WORKSPACE_TOML = '[notify]\ncommand = ["tell"]\n'
 
 
@@ -120,6 +122,33 @@ def test_each_event_is_told_once(place: Place) -> None:
         writes.set_trial_state(session, failed, TrialState.FAILED, now=place.now + 1)
     place.state(StudyState.COMPLETE)
     assert ["trial-failed 0", "study-complete None"] == place.look()
+
+
+def test_imports_are_not_events_and_hide_none(place: Place) -> None:
+    """Imported runs ended elsewhere; a trial that ends after thousands of them is still reported."""
+    place.look()
+    with place.db.write() as session:
+        own = writes.create_trial(session, study_id=place.study, origin="sampler", **EMPTY, now=place.now)
+        writes.set_trial_state(session, own.id, TrialState.RUNNING, now=place.now)
+    logged = place.new_study("imported")
+    with place.db.write() as session:
+        made = writes.create_trial(session, study_id=logged, origin=IMPORTED, **EMPTY, now=place.now)
+        writes.restate_imported(
+            session,
+            made.id,
+            state=TrialState.FAILED,
+            reason="",
+            detail="",
+            params={},
+            settings={},
+            started_at=None,
+            finished_at=place.now + 1,
+        )
+        session.run("UPDATE trial SET id = id + 5000 WHERE id = ?", [(made.id,)])  # as the last of thousands
+    assert [] == place.look()
+    with place.db.write() as session:
+        writes.set_trial_state(session, own.id, TrialState.FAILED, now=place.now)
+    assert ["trial-failed 0"] == place.look()
 
 
 def test_killed_between_filing_and_sending_it_is_never_sent(place: Place) -> None:

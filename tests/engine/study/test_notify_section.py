@@ -44,7 +44,7 @@ def test_what_is_wrong_is_said(table: dict[str, object], problem: str, tmp_path:
 
 
 def test_a_workspace_may_have_its_own(tmp_path: Path) -> None:
-    """In `workspace.toml`, which holds nothing else yet."""
+    """In `workspace.toml`."""
     assert NotifySection() == read_workspace_notify(tmp_path)
     (tmp_path / "workspace.toml").write_text('[notify]\nwebhook = "http://x"\n')
     assert "http://x" == read_workspace_notify(tmp_path).webhook

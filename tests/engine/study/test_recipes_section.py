@@ -136,7 +136,8 @@ def test_files_and_dumps_round_trip(tmp_path: Path) -> None:
         ),
         (
             {"search": {"recipe": NAMES}, "recipes": {**RECIPES, "paper": {"family": "papr"}}},
-            '[recipes.paper] family = "papr" is not a family; use transformer, bottleneck, mlp, bilstm, linear or',
+            '[recipes.paper] family = "papr" is not a family; use transformer, bottleneck, mlp, bilstm, linear '
+            "or paper",
         ),
         (
             {"search": {"recipe": {**NAMES, "when": {"layers": [1]}}, "layers": LAYERS}},
