@@ -608,9 +608,10 @@ class BertDistill(App[None]):
     def action_copy(self) -> None:
         from bertdistill.app.screens.dialogues import CopyDialogue
 
-        items = self.screen.copies() if isinstance(self.screen, LiveScreen) else []
-        if items:
-            self.push_screen(CopyDialogue(items))
+        screen = self.screen
+        items, files = (screen.copies(), screen.files()) if isinstance(screen, LiveScreen) else ([], [])
+        if items or files:
+            self.push_screen(CopyDialogue(items, files))
         else:
             self.tell("Nothing to copy here.")
 

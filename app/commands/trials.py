@@ -81,6 +81,8 @@ def frontier(
         bool | None,
         typer.Option("--log/--linear", help="Scale of the x axis; default: log for sizes that vary widely."),
     ] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the chart as SVG instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file of --svg.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -104,6 +106,13 @@ def frontier(
             raise UsageError(f"no trial has a metric {name!r}", hint=f"Metrics: {', '.join(sorted(known))}.")
     if x and y and view.study.kind == LOG:
         view = over(view, x, y)
+    if svg is not None:
+        from bertdistill.app.report.pictures import frontier_picture
+        from bertdistill.app.report.study_pages import write_whole
+
+        picture = frontier_picture(view, x=x, y=y, log=log, cascades=_cascades(ws, view, x, y))
+        say(f"wrote {write_whole(svg, picture, force=force)}")
+        return
     page = page_of_output()
     drawn = chart(view, page, x=x, y=y, log=log, cascades=_cascades(ws, view, x, y))
     text = f"{ranked_list(view, view.frontier, page)}\n\n{drawn}".strip()

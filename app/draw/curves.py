@@ -22,7 +22,7 @@ from bertdistill.app.draw.canvas import (
 from bertdistill.app.draw.dots import extremes
 
 _LETTERS = "abcdefgh"
-_DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
+DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("━━", ()),
     ("╍╍", (6, 4)),
     ("┉┉", (2, 3)),
@@ -93,7 +93,7 @@ def curves_drawing(
         if crosshair is not None and x.holds(crosshair):
             canvas.line([canvas.share(crosshair)] * 2, [0.0, 1.0], UP[look.plain], "line")
         for index, (_, pairs) in enumerate(series):
-            dashes = () if look.colour else _DASHES[index % len(_DASHES)][1]
+            dashes = () if look.colour else DASHES[index % len(DASHES)][1]
             canvas.dotted(extremes(canvas.dots(pairs)), _LETTERS[index % 8], f"series{index % SERIES}", dashes)
         ends = [(name, *pairs[-1]) for name, (_, pairs) in zip(names, series, strict=True)]
         if listed:
@@ -112,7 +112,7 @@ def _end_label(curve: Curve, last: float, index: int, look: Look, *, listed: boo
     name += f" {last:.4g}" if listed else ""
     if look.plain:
         return f"{_LETTERS[index % 8]} {name}"
-    return f"{_DASHES[index % len(_DASHES)][0]} {name}" if listed and not look.colour else name
+    return f"{DASHES[index % len(DASHES)][0]} {name}" if listed and not look.colour else name
 
 
 def _end_labels(canvas: Canvas, ends: Sequence[tuple[str, float, float]]) -> None:
@@ -135,7 +135,7 @@ def _curve_words(curve: Curve, last: float, index: int, count: int, look: Look) 
     key, name = f"series{index % SERIES}", cells(curve.name, look, 60)
     if look.plain:
         return Word(f"{_LETTERS[index % 8]} = {name} {last:.4g}", key)
-    dashes = _DASHES[0 if look.colour else index % len(_DASHES)][0]
+    dashes = DASHES[0 if look.colour else index % len(DASHES)][0]
     return Word(f"{dashes} {name} {last:.4g}" if count > 1 else f"{name} {last:.4g}", key)
 
 

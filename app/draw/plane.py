@@ -184,7 +184,7 @@ def _steps(canvas: Canvas, frontier: Sequence[Point]) -> list[Cell]:
 
     A frontier point that another beats in these two metrics is there for a third one, so the curve skips it.
     """
-    order = [canvas.cell(p.x, p.y) for p in _reaching(frontier, canvas.x.axis.better, canvas.y.axis.better)]
+    order = [canvas.cell(p.x, p.y) for p in reaching(frontier, canvas.x.axis.better, canvas.y.axis.better)]
     corners = order[:1]
     for column, row in order[1:]:
         corners += [(column, corners[-1][1]), (column, row)]
@@ -193,7 +193,7 @@ def _steps(canvas: Canvas, frontier: Sequence[Point]) -> list[Cell]:
     return corners if boxes else []
 
 
-def _reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
+def reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
     """The points that no other dominates in x and y, best x first."""
     x, y = (1 if better == "minimize" else -1 for better in (across, up))
     found: list[Point] = []
@@ -222,7 +222,7 @@ def _marks(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> Non
     for kind in GLYPHS:
         seen = [p for p in points if p.kind == kind and p is not chosen]
         for group in sorted({p.group for p in seen}):
-            glyph, key = _glyph(kind, group, canvas.look), _key(kind, group)
+            glyph, key = _glyph(kind, group, canvas.look), colour_key(kind, group)
             cells_of = [canvas.cell(p.x, p.y) for p in seen if p.group == group]
             canvas.scatter(canvas.middles(cells_of), glyph, key, bold=kind == "frontier")
     for point in points:
@@ -233,7 +233,7 @@ def _glyph(kind: str, group: int, look: Look) -> str:
     return (GLYPHS[kind] if kind != "dominated" or group < 0 else GROUPS[group % len(GROUPS)])[look.plain]
 
 
-def _key(kind: str, group: int) -> str:
+def colour_key(kind: str, group: int) -> str:
     """The name of the colour: the group's, except for what has no rank."""
     return kind if group < 0 or kind == "infeasible" else f"series{group % SERIES}"
 
@@ -241,7 +241,7 @@ def _key(kind: str, group: int) -> str:
 def _cursor(canvas: Canvas, point: Point, detail: str) -> None:
     """The selected mark in brackets with as many words beside it as fit, on top of everything else."""
     column, row = canvas.cell(point.x, point.y)
-    key = _key(point.kind, point.group)
+    key = colour_key(point.kind, point.group)
     label = cells(point.label, canvas.look)
     mark = f"[{_glyph(point.kind, point.group, canvas.look)}]"
     sides = [(column + 2, row, "left"), (column - 2, row, "right")]
@@ -262,5 +262,5 @@ def _labels(canvas: Canvas, points: Sequence[Point]) -> None:
     for point in sorted(points, key=lambda p: order.index(p.kind)):
         column, row = canvas.cell(point.x, point.y)
         sides = [(column + 1, row, "left"), (column - 1, row, "right")][:: -1 if canvas.near_end(column) else 1]
-        key = _key(point.kind, point.group)
+        key = colour_key(point.kind, point.group)
         canvas.write(point.label, key, [*sides, (column, row + 1, "left"), (column, row - 1, "left")])

@@ -68,15 +68,26 @@ def _importance(found: Importances, page: Page) -> str:
 
 def scenarios_text(table: ScenarioTable, page: Page) -> str:
     """Baseline and scenarios: the trial, each objective, and what it gained or lost."""
+    titles, rows, right = scenario_cells(table)
+    rules = "\n".join(f"  {rule}" for rule in scenario_rules(table))
+    return f"scenarios\n{text_table(titles, rows, right=right, indent='  ', width=page.width)}\n\n{rules}"
+
+
+def scenario_cells(table: ScenarioTable) -> tuple[list[str], list[list[str]], list[str]]:
+    """Titles, rows, and the titles of numbers."""
     metrics = list(dict.fromkeys([name for row in table.rows for name in row.values] or table.baseline_values))
     first = Scenario("baseline", "", table.baseline, table.baseline_values)
     rows = [_scenario(one, metrics) for one in (first, *table.rows) if one.number is not None or one.remark]
     titles = ["scenario", "trial", *(title for name in metrics for title in (name, "")), ""]
-    right = ["trial", *metrics]
-    rules = "\n".join(f"  {one.name}: {one.rule}" for one in table.rows)
+    return titles, rows, ["trial", *metrics]
+
+
+def scenario_rules(table: ScenarioTable) -> list[str]:
+    """Which trial serves each purpose, and what differences are from."""
+    rules = [f"{one.name}: {one.rule}" for one in table.rows]
     if any(one.name == NEAR_TEACHER for one in table.rows):
-        rules += "\n  differences are from the baseline, in the last row from the teacher"
-    return f"scenarios\n{text_table(titles, rows, right=right, indent='  ', width=page.width)}\n\n{rules}"
+        rules.append("differences are from the baseline, in the last row from the teacher")
+    return rules
 
 
 def _scenario(found: Scenario, metrics: Sequence[str]) -> list[str]:

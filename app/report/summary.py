@@ -47,11 +47,12 @@ def ranked_list(view: StudyView, trials: Sequence[Trial], page: Page) -> str:
     """Trials in the order given: rank, state, metrics, what each gained or which trial dominates it, parameters."""
     names = columns(view)
     titles = ["", "trial", "state", *names, "gain", "note", "parameters"]
-    rows = [_ranked_row(view, trial, names, page) for trial in trials]
+    rows = [ranked_row(view, trial, names, page) for trial in trials]
     return text_table(titles, rows, right=[*names, "gain", "trial"], width=page.width)
 
 
-def _ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page) -> list[str]:
+def ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page) -> list[str]:
+    """Star, trial, state, metrics, gain, remark, parameters."""
     ranked = view.ranked.get(trial.number)
     values = all_metrics(trial)
     gain = view.gain.get(trial.number)
@@ -71,7 +72,7 @@ def markdown_list(view: StudyView) -> str:
     """Every trial by rank as a Markdown table: the state, metrics and parameters of `ranked_list`."""
     names = columns(view)
     keep = slice(0, 3 + len(names))
-    rows = [_ranked_row(view, trial, names, Page()) for trial in view.trials]
+    rows = [ranked_row(view, trial, names, Page()) for trial in view.trials]
     titles = ["", "trial", "state", *names, "parameters"]
     return markdown_table(titles, [[*row[keep], row[-1]] for row in rows])
 

@@ -192,25 +192,34 @@ class Choice(ModalScreen[str | None]):
 
 
 class CopyDialogue(Hosted, ModalScreen[None]):
-    """Choose what to copy; the text goes to the terminal's clipboard, or to a file if there is none."""
+    """Choose what to copy; the text goes to the terminal's clipboard, or to a file if there is none.
+
+    `files` are written whatever the key: (what it is, in words, how).
+    """
 
     PLACE = "copying"
     BINDINGS: ClassVar = bindings("copying")
 
-    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, items: Sequence[tuple[str, str]], files: Sequence[tuple[str, str, Callable[[], Path]]] = ()
+    ) -> None:
         super().__init__()
-        self._items = list(items)
+        self._items, self._files = list(items), list(files)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
             yield Label("Copy (enter), or write to a file (f):")
-            yield OptionList(*(Text(safe_line(f"{what}: {text}", 300)) for what, text in self._items), markup=False)
+            offered = [*self._items, *((what, words) for what, words, _ in self._files)]
+            yield OptionList(*(Text(safe_line(f"{what}: {text}", 300)) for what, text in offered), markup=False)
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = 0
 
     @on(OptionList.OptionSelected)
     def copy(self, event: OptionList.OptionSelected) -> None:
+        if event.option_index >= len(self._items):
+            self.action_write_file()
+            return
         what, text = self._items[event.option_index]
         sequence = copy_sequence(text, os.environ)
         if sequence is None:
@@ -225,6 +234,12 @@ class CopyDialogue(Hosted, ModalScreen[None]):
 
     def action_write_file(self) -> None:
         place = self.query_one(OptionList).highlighted or 0
+        if place >= len(self._items):
+            what, _, make = self._files[place - len(self._items)]
+            self.ui.tell(f"Writing the {what}.")
+            self.ui.act(make, lambda where: f"Written: {where}")
+            self.dismiss()
+            return
         what, text = self._items[place]
         folder = self.ui.workspace.path / "copies"
         path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{''.join(c if c.isalnum() else '-' for c in what)[:40]}.txt"

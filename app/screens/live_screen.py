@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
@@ -113,6 +114,10 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def copies(self) -> list[tuple[str, str]]:
         """What `copy` offers here: pairs of (what it is, the text)."""
+        return []
+
+    def files(self) -> list[tuple[str, str, Callable[[], Path]]]:
+        """What else it offers: (what it is, in words, how the file is written in a thread)."""
         return []
 
     def why_not(self, action: str) -> str:

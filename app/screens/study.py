@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -366,6 +367,16 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             found.append(("log", log))
         chosen = ("--filter", self._filter_text) if self._filter_text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
+
+    def files(self) -> list[tuple[str, str, Callable[[], Path]]]:
+        workspace, name = self.ui.workspace, self.study_name
+
+        def write() -> Path:
+            from bertdistill.app.report.study_pages import write_report_here
+
+            return write_report_here(workspace, name)
+
+        return [("report", "the whole study as a page, into reports/", write)]
 
     # ------------------------------------------------------------------------------------------------------ actions
 

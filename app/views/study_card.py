@@ -10,6 +10,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView, chart_axes
+from bertdistill.engine.analysis.outcomes import ROUNDING
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial
 
@@ -28,13 +29,8 @@ def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     size, score = chart_axes(view)
     teacher = view.teacher.get(score)
     if view.frontier:
-        ranked = [t for t in view.trials if (row := view.ranked.get(t.number)) is not None and row.feasible]
-        sign = -1 if _better(view, score) == "maximize" else 1
-        shrink = 1 if _better(view, size) == "minimize" else -1
-        best = min(ranked, key=lambda t: (sign * _value(view, t, score), shrink * _value(view, t, size)))
-        yield "best", _trial_words(view, best, score, size)
-        near = [t for t in ranked if teacher is not None and sign * (_value(view, t, score) - teacher) <= WITHIN]
-        small = min(near or ranked, key=lambda t: (shrink * _value(view, t, size), sign * _value(view, t, score)))
+        yield "best", _trial_words(view, best_trial(view), score, size)
+        small, near = smallest_trial(view)
         yield f"within {WITHIN:g} of teacher" if near else "smallest", _trial_words(view, small, score, size)
     if teacher is not None:
         sizes = fmt.metric(size, view.teacher.get(size)) if view.teacher.get(size) is not None else ""
@@ -46,6 +42,37 @@ def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     yield "time", fmt.duration(view.study.busy_seconds) if view.study.busy_seconds else ""
     yield "note", view.outline.note
     yield "problem", view.study.diagnosis or view.weak_teacher
+
+
+def best_trial(view: StudyView) -> Trial:
+    """The feasible trial with the best score, the smallest of several; there must be one."""
+    size, score = chart_axes(view)
+    return min(_feasible(view), key=lambda t: (_loss(view, t, score), _cost(view, t, size)))
+
+
+def smallest_trial(view: StudyView) -> tuple[Trial, bool]:
+    """The smallest of the trials near the teacher, or of all if none is, and whether it is near."""
+    size, score = chart_axes(view)
+    teacher, ranked = view.teacher.get(score), _feasible(view)
+    least = None if teacher is None else _sign(view, score) * teacher + WITHIN + ROUNDING
+    near = [t for t in ranked if least is not None and _loss(view, t, score) <= least]
+    return min(near or ranked, key=lambda t: (_cost(view, t, size), _loss(view, t, score))), bool(near)
+
+
+def _feasible(view: StudyView) -> list[Trial]:
+    return [t for t in view.trials if (row := view.ranked.get(t.number)) is not None and row.feasible]
+
+
+def _sign(view: StudyView, metric: str) -> int:
+    return -1 if _better(view, metric) == "maximize" else 1
+
+
+def _loss(view: StudyView, trial: Trial, score: str) -> float:
+    return _sign(view, score) * _value(view, trial, score)
+
+
+def _cost(view: StudyView, trial: Trial, size: str) -> float:
+    return (1 if _better(view, size) == "minimize" else -1) * _value(view, trial, size)
 
 
 def _better(view: StudyView, metric: str) -> str:
@@ -65,10 +92,10 @@ def _trial_words(view: StudyView, trial: Trial, score: str, size: str) -> str:
     return SEPARATOR.join(filter(None, words))
 
 
-def smaller(metric: str, value: float | None, other: float | None) -> str:
-    """`4.3 times smaller`; empty below twice, and for what is not a size or a cost."""
+def smaller(metric: str, value: float | None, other: float | None, *, least: float = 2.0) -> str:
+    """`4.3 times smaller`; empty below `least`, and for what is not a size or a cost."""
     known = METRICS.get(metric)
-    if known is None or known.direction != "minimize" or not value or not other or other / value < 2:
+    if known is None or known.direction != "minimize" or not value or not other or other / value < least:
         return ""
     return f"{other / value:.3g} times smaller"
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
 
+from bertdistill.engine.analysis.outcomes import ROUNDING
 from bertdistill.engine.analysis.rungs import KINDS, Chosen, Kind, without_seed
-from bertdistill.engine.analysis.scenarios import ROUNDING, TEACHER_MARGIN
+from bertdistill.engine.analysis.scenarios import TEACHER_MARGIN
 from bertdistill.engine.analysis.scored import (
     TEACHER,
     Z95,

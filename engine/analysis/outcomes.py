@@ -24,6 +24,9 @@ FEWEST_COMPARED, MOST_COMPARED = 2, 6
 CHANCE_MARGIN = 0.5
 """Margin in percentage points within which a score counts as chance: a few examples of a small validation split."""
 
+ROUNDING = 1e-9
+"""71.4 is within 1 point of 72.4 despite floating point rounding."""
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bertdistill.engine.analysis.outcomes import Difference, Outcome, at_chance, difference, size_and_score
+from bertdistill.engine.analysis.outcomes import ROUNDING, Difference, Outcome, at_chance, difference, size_and_score
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.tasks.table import METRICS
@@ -19,9 +19,6 @@ TEACHER_MARGIN = 1.0
 
 NEAR_TEACHER = "near the teacher"
 """Name of the last scenario: the smallest student that is nearly as good as its teacher."""
-
-ROUNDING = 1e-9
-"""71.4 is within 1 point of 72.4 despite floating point rounding."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from tests.app.conftest import squad_file
 import bertdistill
 from bertdistill.app.cli import main
 from bertdistill.app.commands.engine import PANELS
+from bertdistill.app.report import study_material
 from bertdistill.engine.interchange import log as log_module
+from bertdistill.engine.search.importances import read_importances
 
 Type = Callable[..., tuple[int, str, str]]
 NO_SEARCH = "study mine is a collection of logged runs, not a search"
@@ -27,6 +29,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six runs, the last of which failed, that nobody has stored yet."""
     path = (tmp_path / "ws").resolve()
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(path))
+    monkeypatch.setattr(study_material, "ask_importances", read_importances)  # without a process of its own
     for number in range(6):
         params = {"lr": 10.0 ** -(number % 4 + 2), "layers": number % 3 + 1, "act": "gelu" if number % 2 else "relu"}
         run = bertdistill.start("mine", params=params, objectives={"acc": "maximize", "cost": "minimize"})
@@ -59,6 +62,10 @@ DOES = {
     "trials": (["trials", "mine", "--filter", "acc>0.92 train/loss<1 act:relu layers=2"], "#4"),
     "show": (["show", "mine/5"], "ValueError: bad data"),
     "frontier": (["frontier", "mine", "--x", "cost", "--y", "train/loss"], "★"),
+    "report": (
+        ["report", "mine", "--format", "md"],
+        "mine is a collection of logged runs with 3 parameters (lr, layers, act).",
+    ),
     "export": (["export", "mine"], "acc"),
     "tag": (["tag", "mine/0", "good"], "good"),
     "note": (["note", "mine", "first tries"], "saved"),

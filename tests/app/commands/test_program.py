@@ -14,7 +14,9 @@ from tests.kept import Kept
 
 from bertdistill.app.cli import main
 from bertdistill.app.commands.engine import PANELS
+from bertdistill.app.report import study_material
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.search.importances import read_importances
 from bertdistill.engine.study.config import study_from_dict
 
 Type = Callable[..., tuple[int, str, str]]
@@ -62,6 +64,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         KEPT["done"] = Kept(bench.workspace, bench.db, tmp_path)
         bench.close()
     monkeypatch.setenv("BERTDISTILL_WORKSPACE", str(bench.workspace.path))
+    monkeypatch.setattr(study_material, "ask_importances", read_importances)  # without a process of its own
     monkeypatch.chdir(tmp_path)
     return bench.workspace
 
@@ -86,6 +89,7 @@ DOES = {
     "trials": (["trials", "prog", "--filter", "lr<2 layers<4 seed=1 score>0"], "★"),
     "show": (["show", "prog/0"], "searched"),
     "frontier": (["frontier", "prog"], "★"),
+    "report": (["report", "prog", "--format", "md"], "of a program"),
     "export": (["export", "prog", "--format", "toml"], '"{layers}"'),
     "tag": (["tag", "prog/0", "good"], "good"),
     "note": (["note", "prog", "first tries"], "saved"),

@@ -24,6 +24,7 @@ from textual.pilot import Pilot
 
 from bertdistill.app.bindings import footer
 from bertdistill.app.keymap import of
+from bertdistill.app.report import study_material
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.annotate import AnnotateDialogue
 from bertdistill.app.screens.choose import FilterDialogue
@@ -387,6 +388,19 @@ async def test_keys_open_their_screens(ws: Workspace, edit: Edit) -> None:
             await until(pilot, lambda kind=kind: isinstance(pilot.app.screen, kind), f"the screen of {key}")
             await pilot.press("escape")
             await until(pilot, lambda: pilot.app.screen is screen, f"the study after {key}")
+
+
+async def test_the_report_is_written_into_the_workspace(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """y offers it last; enter writes the page and tells where it is."""
+    monkeypatch.setattr(study_material, "ask_importances", lambda workspace, study: ())
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CopyDialogue), "the choice")
+        assert "report: the whole study as a page" in words_on(pilot)
+        await pilot.press("end", "enter")
+        await told(pilot, f"Written: {ws.path / 'reports'}")
+    [page] = (ws.path / "reports").iterdir()
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 async def test_stopping_asks_and_the_safe_answer_has_the_focus(ws: Workspace, runner_here: None, asked: Asked) -> None:

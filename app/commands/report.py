@@ -1,0 +1,46 @@
+"""The command that writes the report of a study: one file to send or to print. It computes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bertdistill.app.commands.session import WorkspaceOption, find_study, reading, workspace
+from bertdistill.app.commands.studies import AnyStudy
+from bertdistill.app.errors import UsageError
+from bertdistill.app.terminal.streams import say, show
+
+
+def report(
+    study: AnyStudy = "",
+    where: WorkspaceOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; default: stdout.")
+    ] = None,
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="html or md; default: html.")] = "html",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """A study as one page to send or to print: results in sentences, charts, tables, settings, digests.
+
+    The page needs no network and runs no script; it is light or dark as its reader prefers. Without the addresses of
+    [notify] and the environment of a program, which may be secret. See docs/report.md.
+    """
+    from bertdistill.app.report.study_material import read_material
+    from bertdistill.app.report.study_pages import FORMATS, check_target, report_page, write_whole
+
+    if kind not in FORMATS:
+        raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join(FORMATS)}.")
+    if output is not None:
+        check_target(output, force=force)
+    ws = workspace(where)
+    with reading(ws) as db:
+        text = report_page(read_material(db, ws, find_study(db, study).name), kind)
+    if output is None:
+        show(text)
+    else:
+        say(f"wrote {write_whole(output, text, force=force)}")
+
+
+COMMANDS: dict[str, Any] = {"report": report}
