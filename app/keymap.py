@@ -228,7 +228,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("y-metric", "Y", "axis('y')", "Next metric on the y axis", ("frontier",), "chart", 2, "axes"),
     Action("objectives", "O", "objectives", "The objectives on the axes again", ("frontier",), "chart"),
     Action("frontier-log", "L", "log_scale", "Logarithmic or linear scale", ("frontier", "curves"), "chart", 2, "log"),
-    Action("colour-by", "b", "colour", "Colour by the family or the next setting", ("frontier",), "chart", 3, "colour"),
+    Action("colour-by", "f", "colour", "Colour by the family or the next setting", ("frontier",), "chart", 3, "colour"),
     Action(
         "point-left",
         "left",

@@ -34,7 +34,7 @@ class FrontierChart(Chart):
 `★` frontier trials are joined by steps, and what they dominate is shaded; `●` dominated ones are there, `×` miss a
 threshold, `▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is a
 cost, `◇` are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and
-have no rank. `b` colours the trials by family or by another setting that varies.
+have no rank. `f` colours the trials by family or by another setting that varies.
 
 Arrows go from point to point, a click takes one, a double click opens it, and the mouse over it reads it. A filter
 hides the marks of other trials; the steps remain those of the frontier over all trials.

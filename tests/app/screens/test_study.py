@@ -179,11 +179,11 @@ async def test_a_click_on_a_head_sorts_and_one_on_a_key_does_it(ws: Workspace) -
 
 
 async def test_the_trials_can_be_coloured_by_a_setting(ws: Workspace) -> None:
-    """`b` goes from setting to setting and back to none."""
+    """`f` goes from setting to setting and back to none."""
     async with playing(ws) as pilot:
         await pilot.press("enter", "2")
         await shown(pilot, "Frontier: exact")
-        await pilot.press("b")
+        await pilot.press("f")
         await shown(pilot, "by ")
         chart = pilot.app.screen.query_one(FrontierChart)
         assert any(word.key.startswith("series") for word in chart.drawing.legend)
