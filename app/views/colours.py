@@ -67,6 +67,8 @@ def colouring(view: StudyView, by: str) -> Colouring:
 
 def coloured(pairs: Sequence[tuple[Trial | None, Point]], colouring: Colouring) -> list[tuple[Trial | None, Point]]:
     """The points with the groups of their trials; references keep their own look."""
+    if colouring.group is None:
+        return list(pairs)
     return [(t, p if t is None else replace(p, group=colouring.of(t.number))) for t, p in pairs]
 
 
