@@ -299,10 +299,10 @@ def live_with_reason(session: Reading, reason: str) -> bool:
     return bool(session.rows(query, AttemptState.RUNNING.name, reason))
 
 
-def newest_end(session: Reading) -> float:
-    """The latest end time among the thousand newest trials; 0 without one."""
-    query = "SELECT max(finished_at) FROM trial WHERE id > (SELECT max(id) FROM trial) - 1000"
-    return _one(session, query) or 0.0
+def newest_end(session: Reading, *, without: str) -> float:
+    """The latest end time among the thousand newest trials, none of them of the origin `without`; 0 without one."""
+    query = "SELECT max(finished_at) FROM trial WHERE id > (SELECT max(id) FROM trial) - 1000 AND origin != ?"
+    return _one(session, query, without) or 0.0
 
 
 def recent_ends(session: Reading, since: float, *, without: str) -> dict[int, float]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from bertdistill.engine.contract.folder import open_to_append
+from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
 from bertdistill.engine.launch.fleet import Fleet
 from bertdistill.engine.launch.launchers import make_launcher
@@ -217,7 +218,7 @@ class Runner:
         """Once: what an earlier runner left unfinished, and where its record of times ends."""
         if not self._tidied:
             with self.db.read() as session:
-                self.clock.not_before(reads.newest_end(session))
+                self.clock.not_before(reads.newest_end(session, without=IMPORTED))
             retention.finish_all(self.db, self.workspace, now=now)
             self._notifier.look(now)  # before anything happens: what is from earlier is told apart from what comes
             self._tidied = True

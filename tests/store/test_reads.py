@@ -166,7 +166,7 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "series_ids": lambda s: reads.series_ids(s, 1, 1),
     "attempts_by_id": lambda s: reads.attempts_by_id(s, [1]),
     "trial_ids": lambda s: reads.trial_ids(s, 1, TrialState.COMPLETE),
-    "newest_end": reads.newest_end,
+    "newest_end": lambda s: reads.newest_end(s, without="imported"),
     "recent_ends": lambda s: reads.recent_ends(s, 1.0, without="imported"),
     "known_runs": lambda s: reads.known_runs(s, "runs/"),
     "trials_by_id": lambda s: reads.trials_by_id(s, [1]),

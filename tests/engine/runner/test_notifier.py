@@ -20,7 +20,7 @@ from bertdistill.engine.runner.notifier import MARKS_FILE, Notifier
 from bertdistill.engine.study.config import dump
 from bertdistill.engine.study.notify_section import EVENTS
 from bertdistill.engine.study.study_spec import StudySpec
-from bertdistill.store import writes
+from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, TrialState
 
@@ -145,6 +145,8 @@ def test_imports_are_not_events_and_hide_none(place: Place) -> None:
             finished_at=place.now + 1,
         )
         session.run("UPDATE trial SET id = id + 5000 WHERE id = ?", [(made.id,)])  # as the last of thousands
+    with place.db.read() as session:  # an end elsewhere, perhaps in the future, does not move this runner's clock
+        assert (0.0, place.now + 1) == tuple(reads.newest_end(session, without=name) for name in (IMPORTED, "none"))
     assert [] == place.look()
     with place.db.write() as session:
         writes.set_trial_state(session, own.id, TrialState.FAILED, now=place.now)
