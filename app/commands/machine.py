@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, reading, workspace
 from bertdistill.app.terminal.streams import say, show, show_rows, unicode_ok
 from bertdistill.app.text.command_line import command_line
+
+if TYPE_CHECKING:
+    from bertdistill.engine.doctor import Check
 
 CPU_SECONDS = 0.2
 """How long the CPU load is measured."""
@@ -67,12 +71,18 @@ def doctor(where: WorkspaceOption = None, as_json: JsonOption = False) -> None:
 
     Checks Python, torch, GPUs, disk, SQLite and the database, and kills a toy worker to verify that nothing is lost.
     """
-    from bertdistill.app.report.summary import checks_text
-    from bertdistill.app.text.tables import json_text
     from bertdistill.engine.doctor import run_checks
 
+    show_checks(run_checks(workspace(where).path), as_json=as_json)
+
+
+def show_checks(checks: Iterable[Check], *, as_json: bool) -> None:
+    """Print each check as soon as it is done; exit status 1 if one found a problem."""
+    from bertdistill.app.report.summary import checks_text
+    from bertdistill.app.text.tables import json_text
+
     rows = []
-    for check in run_checks(workspace(where).path):
+    for check in checks:
         rows.append(dataclasses.asdict(check))
         if not as_json:
             show(checks_text(rows[-1:], ascii_only=not unicode_ok()))

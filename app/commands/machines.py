@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 import typer
 
 from bertdistill.app.commands.session import JsonOption, WorkspaceOption, workspace
 from bertdistill.app.errors import UsageError
-from bertdistill.app.terminal.streams import say, show, unicode_ok
+from bertdistill.app.terminal.streams import say, show
 from bertdistill.app.text.command_line import command_line
 
 group = typer.Typer(
@@ -77,24 +76,13 @@ def check(name: NameArgument, where: WorkspaceOption = None, as_json: JsonOption
 
     Ends by killing a test worker there, to prove that nothing it reported is lost. Takes some seconds.
     """
-    from bertdistill.app.report.summary import checks_text
-    from bertdistill.app.text.tables import json_text
+    from bertdistill.app.commands.machine import show_checks
     from bertdistill.engine.launch.machines import read_machines
     from bertdistill.engine.machine_check import check_machine
 
     ws = workspace(where)
     machines = read_machines(ws.path)
-    rows = []
-    for one in check_machine(machines.find(name), machines, ws.path):
-        rows.append(dataclasses.asdict(one))
-        if not as_json:
-            show(checks_text(rows[-1:], ascii_only=not unicode_ok()))
-    if as_json:
-        show(json_text(rows))
-    bad = [row["check"] for row in rows if row["state"] == "problem"]
-    if bad:
-        say(f"error: {len(bad)} problem(s): {', '.join(bad)}")
-        raise typer.Exit(1)
+    show_checks(check_machine(machines.find(name), machines, ws.path), as_json=as_json)
 
 
 @group.command()

@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import CsvOption, JsonOption, SetOption, WorkspaceOption, reading, workspace
-from bertdistill.app.commands.studies import is_there, run_study
+from bertdistill.app.commands.session import (
+    CsvOption,
+    DetachOption,
+    JsonOption,
+    PlainOption,
+    RetryOption,
+    SetOption,
+    WorkspaceOption,
+    is_there,
+    reading,
+    workspace,
+)
+from bertdistill.app.commands.studies import run_study
 from bertdistill.app.terminal.streams import say
 from bertdistill.app.text.command_line import command_line
 
@@ -27,11 +38,9 @@ def search(
     ] = None,
     changes: SetOption = None,
     where: WorkspaceOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Start it and return immediately.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
-    ] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
+    detach: DetachOption = False,
+    retry_failed: RetryOption = False,
+    plain: PlainOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:

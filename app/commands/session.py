@@ -60,6 +60,9 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a dotted key of the study file; may be repeated."),
 ]
+DetachOption = Annotated[bool, typer.Option("--detach", help="Start it and return immediately.")]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")]
+PlainOption = Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")]
 StudyOption = Annotated[str, typer.Option("--study", metavar="STUDY", help="Study of a trial given by number.")]
 
 
@@ -131,6 +134,16 @@ def find_trial(db: Database, text: str, study: str) -> TrialName:
     with db.read() as session:
         known = [s.name for s in reads.studies(session)]
     return parse_trial(text, study, known)
+
+
+def is_there(ws: Workspace, name: str) -> bool:
+    """Whether the workspace has a study of that name."""
+    from bertdistill.store import reads
+
+    if not ws.database.is_file():
+        return False
+    with reading(ws) as db, db.read() as session:
+        return any(one.name == name for one in reads.studies(session))
 
 
 def find_study(db: Database, name: str) -> Study:

@@ -12,10 +12,14 @@ import typer
 
 from bertdistill.app.commands.session import (
     CsvOption,
+    DetachOption,
     JsonOption,
+    PlainOption,
+    RetryOption,
     SetOption,
     WorkspaceOption,
     find_study,
+    is_there,
     page_of_output,
     reading,
     workspace,
@@ -110,11 +114,9 @@ def run(
     study: StudyFile,
     changes: SetOption = None,
     where: WorkspaceOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Start it and return immediately.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
-    ] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
+    detach: DetachOption = False,
+    retry_failed: RetryOption = False,
+    plain: PlainOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -131,24 +133,14 @@ def run(
     run_study(ws, spec, detach, retry_failed, plain, as_json, as_csv)
 
 
-def is_there(ws: Workspace, name: str) -> bool:
-    """Whether the workspace has a study of that name."""
-    from bertdistill.store import reads
-
-    if not ws.database.is_file():
-        return False
-    with reading(ws) as db, db.read() as session:
-        return any(one.name == name for one in reads.studies(session))
-
-
 def demo(
     where: WorkspaceOption = None,
     classify: Annotated[
         bool, typer.Option("--classify", help="Classify reviews with several families of students; prints the ladder.")
     ] = False,
     changes: SetOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Start it and return immediately.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
+    detach: DetachOption = False,
+    plain: PlainOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -339,9 +331,7 @@ def pause(study: AnyStudy = "", where: WorkspaceOption = None) -> None:
 def resume(
     study: AnyStudy = "",
     where: WorkspaceOption = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")
-    ] = False,
+    retry_failed: RetryOption = False,
 ) -> None:
     """Resume a paused or stopped study. Starts a runner if there is none."""
     from bertdistill.engine.steering import actions
@@ -376,7 +366,7 @@ def status(
 def watch(
     study: AnyStudy = "",
     where: WorkspaceOption = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")] = False,
+    plain: PlainOption = False,
     interval: Annotated[
         float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two plain progress lines.")
     ] = 10.0,

@@ -126,7 +126,7 @@ def _ranked(found: Material) -> Section:
     if archived := len(view.trials) - len(trials):
         notes.append(f"{archived:,} archived trials are left out")
     if not shown:
-        return Section("Trials", ["There is no trial yet."], notes=notes[1:])
+        return Section("Trials", ["No trials yet."], notes=notes[1:])
     return Section("Trials", grids=grids, notes=notes)
 
 

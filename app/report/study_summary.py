@@ -25,7 +25,7 @@ def report_trials(view: StudyView) -> list[Trial]:
 def plane(view: StudyView) -> tuple[str, str, str]:
     """The metrics of the axes, or why there is no chart of two metrics."""
     if not view.trials:
-        return "", "", "There is no trial yet."
+        return "", "", "No trials yet."
     x, y = chart_axes(view)
     if not x or not y or x == y:
         return "", "", "There is no chart of two metrics: the study has fewer than two."

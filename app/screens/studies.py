@@ -54,7 +54,7 @@ WELCOME = (
     ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),
     ("file", "Open a study file", "your own, or one of the samples that come with the program"),
 )
-"""How to begin, where there is no study yet."""
+"""The ways to begin in a workspace without studies."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
 INSPECTOR = "studies.inspector"
 """Remembered: whether it is shown."""

@@ -102,7 +102,7 @@ def start(
         )
         place = Path(workspace or os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute()
         found._begin(spec, place)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - the same edge: no training ends because it could not be logged
         found._complain(error)
     return found
 

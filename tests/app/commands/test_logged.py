@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.app.commands.typing_words import Type, typist
 from tests.app.conftest import squad_file
 
 import bertdistill
-from bertdistill.app.cli import main
 from bertdistill.app.commands.engine import PANELS
 from bertdistill.app.report import study_material
 from bertdistill.engine.interchange import log as log_module
 from bertdistill.engine.search.importances import read_importances
 
-Type = Callable[..., tuple[int, str, str]]
 NO_SEARCH = "study mine is a collection of logged runs, not a search"
 STUDY_FILE = Path(__file__).parents[3] / "sample_configs" / "demo.toml"
 NOT_ABOUT_STUDIES = {"new", "search", "demo", "import", "models", "ask", "passages", "score", "doctor"}
@@ -44,15 +42,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def engine(workspace: Path, capsys: pytest.CaptureFixture[str]) -> Type:
     """Exit status, stdout and stderr of a command of the engine."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["engine", *words])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, *capsys.readouterr()
-
-    return run
+    return typist(capsys)
 
 
 DOES = {

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.app.commands.typing_words import Type, typist
 from tests.fakes import Workbench
 from tests.kept import Kept
 
-from bertdistill.app.cli import main
 from bertdistill.app.commands.engine import PANELS
 from bertdistill.app.report import study_material
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.search.importances import read_importances
 from bertdistill.engine.study.config import study_from_dict
 
-Type = Callable[..., tuple[int, str, str]]
 NO_MODELS = "study prog searches a program, which has no models to promote"
 NOT_ABOUT_STUDIES = {"new", "demo", "models", "ask", "passages", "score", "doctor", "plan", "run", "search", "import"}
 SCRIPT = """
@@ -72,15 +70,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 @pytest.fixture
 def engine(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Type:
     """Exit status, stdout and stderr of a command of the engine."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["engine", *words])
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, *capsys.readouterr()
-
-    return run
+    return typist(capsys)
 
 
 DOES = {

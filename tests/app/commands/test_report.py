@@ -274,7 +274,7 @@ def test_a_program_without_its_environment(tmp_path: Path) -> None:
         found = read_material(db, workspace, "prog", weighed)
     for page in (report_page(found, "html"), report_page(found, "md")):
         assert "prog searched 1 parameter (rate) of a program." in page
-        assert "There is no trial yet." in page
+        assert "No trials yet." in page
         assert "train" in page
         assert "hidden" not in page
         assert "teacher" not in page.rpartition("</style>")[2]
