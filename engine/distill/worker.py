@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,34 @@ WORK: dict[str, Callable[[Run], dict[str, Any]]] = {
     "promote": _promote,
     "report": _report,
 }
+
+
+def preload() -> None:
+    """Import what attempts of any family use, for a process that forks them (`launch.forking`).
+
+    torch._dynamo is what torch's optimisers import with their first step. Nothing is computed: no thread starts.
+    """
+    for name in _PRELOADED:
+        import_module(name)
+
+
+_ROOM = "bertdistill.engine.distill"
+_PRELOADED = (
+    *(f"{_ROOM}.{name}" for name in ("trial", "prepare", "families.tiny", "families.linear", "families.bottleneck")),
+    *(f"{_ROOM}.{name}" for name in ("families.encoder", "families.separate", "compression.removal", "training.dual")),
+    *(f"transformers.models.{name}.modeling_{name}" for name in ("bert", "distilbert", "roberta")),
+    "transformers.models.auto.modeling_auto",
+    "torch._dynamo",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+)
+
+
+def may_use_gpu() -> bool:
+    """Whether CUDA works in this process: not in one that was forked from a user of a GPU."""
+    import torch
+
+    return not torch.cuda._is_in_bad_fork()
 
 
 if __name__ == "__main__":
