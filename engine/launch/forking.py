@@ -1,12 +1,12 @@
 """The process that has loaded what a worker imports, and forks one for each attempt.
 
-Started by `launch.warm` as `python -P -m bertdistill.engine.launch.forking MODULE SOCKET PLACE`: the worker's module, the
-number of a socket to the launcher, and room for the name of a folder. It must not start a thread, use a GPU or compute
-anything, because a fork copies none of that. Linux only.
+Started by `launch.warm` as `python -P -m bertdistill.engine.launch.forking MODULE SOCKET PLACE`: the worker's module,
+the number of a socket to the launcher, and room for the name of a folder. It must not start a thread, use a GPU or
+compute anything, because a fork copies none of that. Linux only.
 
-An attempt comes as one message: folder, grace and environment as JSON, with two descriptors, the lock of the folder and a
-socket. The child that becomes the shim says there that it exists, and does nothing before it is told to go: a launcher that
-has stopped waiting closes the socket instead and starts the attempt itself, so no attempt starts twice.
+An attempt comes as one message: folder, grace and environment as JSON, with two descriptors, the lock of the folder and
+a socket. The child that becomes the shim says there that it exists, and does nothing before it is told to go: a
+launcher that has stopped waiting closes the socket and starts the attempt itself, so no attempt starts twice.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from bertdistill.engine.launch import shim
 IDLE_SECONDS = 1800.0
 """Seconds without an attempt after which it ends."""
 PLACE = "waiting for an attempt".ljust(4096)
-"""In the arguments and in FOLDER_VARIABLE, to be replaced in memory by the folder of an attempt; as long as a path may be.
-"""
+"""In the arguments and in FOLDER_VARIABLE, to be replaced in memory by the folder of an attempt; the longest path."""
 LARGEST = 1 << 20
 """Bytes of a message."""
 READY, STALE, HERE, GO = b"ready", b"stale", b"here ", b"go"
@@ -142,7 +141,7 @@ def _show(folder: str) -> None:
 
 
 def _stamps(paths: Mapping[str, int] | None = None) -> dict[str, int]:
-    """When the files of all loaded modules, and of all modules of this project, were changed; 0 for one that is gone."""
+    """When the files of all loaded modules, and of this project's, were changed; 0 for one that is gone."""
     if paths is None:
         ours = Path(__file__).parent.parent.parent
         loaded = {str(getattr(module, "__file__", None) or "") for module in [*sys.modules.values()]}

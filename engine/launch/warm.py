@@ -1,7 +1,8 @@
 """Processes with everything loaded that a worker imports, from which attempts are forked: 20 ms instead of seconds.
 
 One for each environment that workers have had, started beside the first attempt, which starts cold like any other that
-finds none ready. Whatever goes wrong with one, the attempt starts cold. It knows no study; `launch.forking` is the process.
+finds none ready. Whatever goes wrong with one, the attempt starts cold. It knows no study; the process is in
+`launch.forking`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import socket
 import subprocess
 import sys

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.engine.launch import test_local
 from tests.engine.launch.conformance import attempt
-from tests.fakes import CPU, behave, fake_environment, wait_for
+from tests.fakes import CPU, DEADLINE, behave, fake_environment, wait_for
 
 from bertdistill.engine.contract.folder import RunPaths, read_object
 from bertdistill.engine.contract.spec import Device
@@ -85,8 +85,8 @@ class TestWarmLauncher(test_local.TestLocalLauncher):
         assert {worker, handle.shim} <= {*process.naming(FOLDER_VARIABLE, str(paths.folder))}
         proc = Path(f"/proc/{worker}")
         assert str(paths.folder) in proc.joinpath("cmdline").read_text().split("\0")
-        assert str(paths.folder) == os.readlink(proc / "cwd")
-        assert {str(paths.log)} == {os.readlink(proc / "fd" / name) for name in "12"}
+        assert paths.folder == (proc / "cwd").readlink()
+        assert {paths.log} == {(proc / "fd" / name).readlink() for name in "12"}
         one.stop(paths, handle)
         assert self.finished(one, paths, handle) == "stopped"
 
@@ -160,8 +160,7 @@ def test_a_parent_that_cannot_serve_is_reported_and_given_up(
     with caplog.at_level(logging.WARNING, "bertdistill.runner"):
         for _ in range(1 if how != "error" else warm.MOST_FAILURES):
             found.expect(environ)
-            parent = parent_of(found)
-            wait_for(lambda: parent.process.poll() is not None, "the parent to give up")
+            parent_of(found).process.wait(DEADLINE)
             assert found.start(tmp_path, 5, environ, 0) is None
     assert said in caplog.text
     assert ("off for this runner" in caplog.text) == (how == "error")
