@@ -163,8 +163,9 @@ class LocalLauncher:
         if worker_module(paths) != WORKER_MODULE:
             return None
         pid = self.warm.start(paths.folder, grace, environment, lock)
-        usual = device if device.kind == "cuda" or self.warm.usual is None else self.warm.usual
-        self.warm.expect(worker_environment(self.environ, usual, paths.folder))
+        if self.warm.worthwhile(prepares=read_object(paths.spec).get("kind") == "prepare"):
+            usual = device if device.kind == "cuda" or self.warm.usual is None else self.warm.usual
+            self.warm.expect(worker_environment(self.environ, usual, paths.folder))
         return None if pid is None else Handle(process.host(), process.boot_id(), shim=pid, start=shim.start_ticks(pid))
 
     def close(self) -> None:

@@ -368,6 +368,7 @@ def main(argv: list[str], spawn: Callable[[list[str]], int] = _spawn) -> int:
             "code": code,
             "signal": number,
             "max_rss_mb": _megabytes(usage),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
             "log_tail": tail,
             "ended_at": time.time(),
             "seconds": seconds,

@@ -1,7 +1,7 @@
 """Processes with everything loaded that a worker imports, from which attempts are forked: 20 ms instead of seconds.
 
-One for each environment that workers have had, started beside the first attempt, which starts cold like any other that
-finds none ready. Whatever goes wrong with one, the attempt starts cold. It knows no study; the process is in
+One for each environment that workers have had, started beside a preparation or the second attempt; an attempt that
+finds none ready starts cold. Whatever goes wrong with one, the attempt starts cold. It knows no study; the process is
 `launch.forking`.
 """
 
@@ -112,6 +112,7 @@ class Warm:
     """What trials are given: the preparation, which runs alone, may have more."""
     _parents: dict[Key, Parent] = field(default_factory=dict)
     _failures: int = 0
+    _asked: bool = False
 
     def start(self, folder: Path, grace: float, environment: Mapping[str, str], lock: int) -> int | None:
         """Pid of the shim of an attempt in the folder, which holds the lock; None if it must be started cold."""
@@ -127,6 +128,13 @@ class Warm:
         if shim is None:  # the code has changed
             self._drop(key)
         return shim
+
+    def worthwhile(self, *, prepares: bool) -> bool:
+        """Whether attempts are to be expected: one, such as a rerun, costs less than loading twice; `prepares`: this
+        one will be followed by trials.
+        """
+        before, self._asked = self._asked, True
+        return before or prepares
 
     def expect(self, environment: Mapping[str, str]) -> None:
         """Begin to load for workers of this environment, if nobody does yet."""

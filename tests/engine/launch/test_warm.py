@@ -169,6 +169,24 @@ def test_a_parent_that_cannot_serve_is_reported_and_given_up(
     found.close()
 
 
+def test_a_single_attempt_does_not_load_twice() -> None:
+    """A rerun; a preparation announces trials, as does a second attempt."""
+    assert not Warm(MODULE).worthwhile(prepares=False)
+    assert Warm(MODULE).worthwhile(prepares=True)
+    found = Warm(MODULE)
+    assert [False, True] == [found.worthwhile(prepares=False) for _ in range(2)]
+
+
+def test_trials_are_expected_on_their_share_of_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preparation runs alone, on all of them."""
+    expected: list[str] = []
+    monkeypatch.setattr(Warm, "expect", lambda self, environment: expected.append(environment["OMP_NUM_THREADS"]))
+    one = LocalLauncher(environ=environment(tmp_path), warm=Warm(MODULE))
+    [slot, *_] = one.slots(wanted=2)
+    assert one._forked(attempt(tmp_path / "a"), Device("cpu", slot.device.threads + 7), 5, {}, 0) is None
+    assert expected == [str(slot.device.threads)]
+
+
 def test_programs_and_foreign_commands_are_never_forked(tmp_path: Path) -> None:
     """The parent has loaded our worker and no other."""
     environ, found = environment(tmp_path), Warm(MODULE)
