@@ -11,6 +11,7 @@ launcher that has stopped waiting closes the socket and starts the attempt itsel
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever it was, the launcher reports it and starts workers without us
         launcher.send(f"{type(error).__name__}: {error}".encode()[:LARGEST])
         return 1
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no shim of ours stays a zombie
+    signal.signal(signal.SIGCHLD, _reap)
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page that it looks at
     launcher.send(READY)
@@ -78,6 +79,13 @@ def _serve(launcher: socket.socket, module: ModuleType, seen: Mapping[str, int])
         os.close(lock)
         answers.close()
     return 0
+
+
+def _reap(*_: object) -> None:
+    """Collect shims that have ended, whose times then count among ours."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _attempt(order: Mapping[str, Any], lock: int, answers: socket.socket, module: ModuleType) -> int:
