@@ -144,8 +144,6 @@ _PRELOADED = (
     *(f"transformers.models.{name}.modeling_{name}" for name in ("bert", "distilbert", "roberta")),
     "transformers.models.auto.modeling_auto",
     "torch._dynamo",
-    "sklearn.linear_model",
-    "sklearn.metrics",
 )
 
 
