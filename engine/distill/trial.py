@@ -37,8 +37,7 @@ from bertdistill.engine.distill.training.measure import example_batch, latency, 
 from bertdistill.engine.distill.training.schedule import schedule
 from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
 from bertdistill.engine.distill.with_teacher import mixer_of, start_of
-from bertdistill.engine.families.table import pretrained, weights_of
-from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.families.table import cuts_vocabulary, pretrained, weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
 
@@ -146,7 +145,7 @@ def run_trial(run: Run) -> dict[str, float]:
 
 def _in_its_tokens(run: Run) -> Run:
     """The attempt with the tokens of its student among the facts."""
-    if run.spec.settings.family != TRANSFORMER.name:
+    if not cuts_vocabulary(run.spec.settings.family):
         return run
     from bertdistill.engine.distill.vocabularies import for_trial
 
