@@ -23,9 +23,9 @@ from bertdistill.engine.distill.compression.table import passes_of, removed
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
-from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.data.signals import prepared_file
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.families.model import Fitted, Model, Servable
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.distill.run import Run, to_device
@@ -166,6 +166,7 @@ def _caches(run: Run) -> list[Path]:
     facts = run.spec.prepared
     named = [
         *facts.features.values(),
+        facts.split,
         facts.outputs,
         facts.states,
         facts.importance,
