@@ -1,7 +1,7 @@
 """What the start of an attempt costs, cold and warm, and what that makes of the demo.
 
     python benchmarks/start.py [--against PYTHON] [--repeat 3]
-    python benchmarks/start.py --demo [--against PYTHON] [--trials 4]
+    python benchmarks/start.py --demo [--classify] [--against PYTHON] [--trials 4]
 
 `--against` is the Python of another checkout, whose attempts are measured beside ours. An attempt is one step of a
 student of the demo's reviews; its start ends with its event `started`: the model is built, the data is open. With
@@ -147,12 +147,13 @@ def starts(folder: Path, against: str, repeat: int) -> None:
     warm.close()
 
 
-def demo(folder: Path, against: str, trials: int) -> None:
+def demo(folder: Path, against: str, trials: int, kind: str) -> None:
     """One row each for the checkouts, as JSON of a child that counts what its descendants have used."""
     ways = {**({"before": against} if against else {}), "now": sys.executable}
     begun = {
         name: subprocess.Popen(
-            [sys.executable, __file__, "--count", python, str(folder / name), str(trials)], stdout=subprocess.PIPE
+            [sys.executable, __file__, "--count", python, str(folder / name), str(trials), kind],
+            stdout=subprocess.PIPE,
         )
         for name, python in ways.items()
     }
@@ -162,12 +163,12 @@ def demo(folder: Path, against: str, trials: int) -> None:
         print(f"| {name} | {found['wall']:.0f} | {found['cpu']:.0f} |")
 
 
-def count(python: str, workspace: str, trials: str) -> None:
+def count(python: str, workspace: str, trials: str, kind: str) -> None:
     """Run the demo, adopt everything that it leaves behind, and print wall and CPU seconds as JSON."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     program = "import sys; from bertdistill.app.cli import main; main(sys.argv[1:])"
     began = time.monotonic()
-    words = ["engine", "demo", "--plain", "-w", workspace, "--set", f"budget.trials={trials}"]
+    words = ["engine", "demo", *filter(None, [kind]), "--plain", "-w", workspace, "--set", f"budget.trials={trials}"]
     subprocess.run([python, "-P", "-c", program, *words], env=ENVIRONMENT, stdout=sys.stderr, check=False)
     wall = time.monotonic() - began
     while True:
@@ -185,14 +186,15 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--trials", type=int, default=14)
-    parser.add_argument("--count", nargs=3, default=(), help=argparse.SUPPRESS)
+    parser.add_argument("--classify", action="store_const", const="--classify", default="")
+    parser.add_argument("--count", nargs=4, default=(), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.count:
         count(*given.count)
         return
     with tempfile.TemporaryDirectory() as folder:
         if given.demo:
-            demo(Path(folder), given.against, given.trials)
+            demo(Path(folder), given.against, given.trials, given.classify)
         else:
             starts(Path(folder), given.against, given.repeat)
 

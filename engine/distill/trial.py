@@ -135,8 +135,11 @@ def run_trial(run: Run) -> dict[str, float]:
     known = {
         "nonzero_params": nonzero,
         "train_minutes": position.seconds / 60,
+        "cpu_seconds": position.cpu_seconds,
         "peak_memory_mb": peak_memory_mb(run.device),
     }
+    if position.energy_wh is not None:
+        known["energy_wh"] = position.energy_wh
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
     if size_of(model.units)[1] and model.units in facts.tokenizer_ms:
         measured["tokenizer_ms"] = facts.tokenizer_ms[model.units]
