@@ -88,12 +88,6 @@ rank.
 The chart shows the same trials; the cursor of both is the same trial. Closing this screen or the app stops nothing.
 
 Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the objectives: the list is ranked by them.
-
-- `hypervolume`: the share of the plane of the objectives that the frontier covers; then what the newest trial added.
-- `gain`: what a trial added to the hypervolume when it ended.
-- `dominated by #7`: trial 7 is at least as good in every objective and better in one.
-- `at chance`: a model that has learnt nothing scores as much; there is no reason to keep or promote such a trial.
-- `stored to step n`: the newest trial's numbers up to there are in the database and survive any crash or kill.
 """
 
     def __init__(self, study_name: str) -> None:
