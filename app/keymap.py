@@ -169,6 +169,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("pause-study", "z", "pause_study", "Pause or resume the study", ("study", "workers", "studies"), "study"),
     Action("stop-study", "Z", "stop_study", "Stop the study", ("study", "workers", "studies"), "study"),
     Action("start-runner", "R", "start_runner", "Start the runner", ("studies", "study", "workers"), "study"),
+    Action("next-hint", "T", "next_hint", "Show the hints, the next one", ("study",), "help"),
+    Action("no-hints", "backspace", "no_hints", "Show no hints again", ("study",), "help", palette=False),
     _pane("pane-trials", "1", "trials", "Trials", "study"),
     _pane("pane-frontier", "2", "frontier", "Frontier", "study"),
     _pane("pane-curves", "3", "curves", "Loss curves", "study"),
