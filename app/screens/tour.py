@@ -43,7 +43,9 @@ HINTS = (
         "Each {star} has the best score at its size, and a line joins them. {0} goes to this chart.",
         ("pane-frontier",),
     ),
-    Hint("#card", "{0} opens the trial under the cursor: scores beside the teacher's, settings, curves.", ("open-trial",)),
+    Hint(
+        "#card", "{0} opens the trial under the cursor: scores beside the teacher's, settings, curves.", ("open-trial",)
+    ),
     Hint(
         "#keys",
         "{0} runs a trial again with one change, {1} verifies and exports it. {2} explains every word.",
