@@ -94,7 +94,7 @@ class Tour(Static):
             self._memory.keep(SEEN, True)
 
     def place(self, beside: Region, screen: Size, *, narrow: bool) -> None:
-        """Show the hint at the foot of a region; where one pane fills the window, below it, so that it hides nothing."""
+        """Show the hint at the foot of a region; where one pane fills the window, below it, hiding nothing."""
         width = screen.width if narrow else min(WIDE, beside.width)
         lines = textwrap.wrap(self.words, width - EDGES)
         height = len(lines) + 2

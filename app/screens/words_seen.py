@@ -1,6 +1,6 @@
 """Which explained words stand on a screen, and which one is under the mouse: read from what its widgets draw.
 
-It changes nothing, and is read only when somebody asks for help.
+It changes nothing, and runs only when the help is opened.
 """
 
 from __future__ import annotations

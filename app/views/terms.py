@@ -72,7 +72,7 @@ def explained(text: str) -> list[Entry]:
 
 
 def nearest(name: str) -> list[str]:
-    """Names that somebody may have meant: those that contain it, else those spelt alike."""
+    """Names that may have been meant: those that contain it, else those spelt alike."""
     known = {_key(name): name for entry in entries().values() for name in (entry.name, *entry.also)}
     inside = [word for key, word in known.items() if _key(name) in key]
     return inside[:5] or [known[key] for key in difflib.get_close_matches(_key(name), known, 3, 0.6)]
