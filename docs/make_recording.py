@@ -52,7 +52,7 @@ class Film:
     """Frames as tuples of drawn lines, each with the seconds that it is shown; equal neighbours are one frame."""
 
     workspace: Path
-    """Its address is shown as one below a home."""
+    """Its path is shown as one below a home."""
     frames: list[tuple[tuple[tuple[str, ...], ...], float]] = field(default_factory=list)
     styles: dict[str, str] = field(default_factory=dict)
     """Classes by what they say in CSS."""
