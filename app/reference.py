@@ -67,8 +67,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
   `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
   is trained; `checkpoints`), `pretraining` (`texts`, `tokens`, `least` and `most` steps, `bytes` of a result,
-  `running_bytes`; null if no trial is pre-trained) and `time` (`trial_seconds`, `seconds` or null, `study` and number
-  of `trials` that were measured in this workspace; null without any).
+  `running_bytes`; null if no trial is pre-trained), `supernet` (`nets`, `screened` at most, `steps`, `passes` of a
+  whole student that they cost, `bytes`, `running_bytes`; null without one) and `time` (`trial_seconds`, `pass_seconds`,
+  `seconds` or null, `study` and number of `trials` that were measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
   `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.
@@ -185,6 +186,7 @@ ROOMS = (
         for room in (
             "export",
             "transfer",
+            "supernet",
             "pretraining",
             "training",
             "training/terms",

@@ -27,6 +27,7 @@ from bertdistill.engine.distill.families.transformer import (
     save_whole,
 )
 from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape
+from bertdistill.engine.families.supernet import start_of
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.vocabulary import size_of
 
@@ -91,7 +92,7 @@ class Encoders:
             tokenizer = open_tokenizer(facts.units_of(units).tokenizer)
             before = open_tokenizer(facts.vocabulary.tokenizer)
         net, kept = build_student(
-            SCRATCH if scratch else facts.init_folder,
+            SCRATCH if scratch else start_of(facts, spec.settings),
             spec.settings,
             task=spec.task,
             labels=facts.labels,
