@@ -47,6 +47,7 @@ A JSON number that is not finite is `null`, and all text is escaped to ASCII. `-
 nested keys are joined by a dot (`params.alpha`, `metrics.exact`), and text that a spreadsheet would run as a formula
 gets a leading apostrophe. New keys may be added; these do not go away.
 
+- `frontier --screened`: a list of *screened*, which are no trials.
 - `trials`, `frontier`, `run`, `demo` and `export --format json`: a list of *trial*, in ranked order.
 - `show`: one *trial* with `settings`, `differs_from_baseline` and `differs_from_parent` (lists of names), `children`
   (trial numbers), `sampler`, `proposal_seed`, `attempts` (list of *attempt*), `checkpoints` (list of *checkpoint*) and

@@ -46,6 +46,7 @@ __all__ = [
     "add_checkpoint",
     "add_notice",
     "add_request",
+    "add_screened",
     "add_study_seconds",
     "add_trial_failure",
     "add_trial_seconds",
@@ -445,6 +446,24 @@ def drop_checkpoint(session: Writing, checkpoint_id: int, *, now: float) -> None
 def restore_checkpoint(session: Writing, checkpoint_id: int) -> None:
     """Record that its files are restored."""
     session.change(Checkpoint, checkpoint_id, dropped_at=None)
+
+
+def add_screened(session: Writing, study_id: int, found: Sequence[Mapping[str, Any]]) -> None:
+    """Store evaluated sub-networks, each with the fields of `Screened`; one that is there already is replaced."""
+    columns = ("settings", "score", "metrics", "known", "examples", "seconds", "ruined")
+    rows = []
+    for one in found:
+        held = [_compact(one[name]) if isinstance(one[name], dict) else one[name] for name in columns]
+        rows.append((study_id, json.dumps(one["settings"], sort_keys=True), *held))
+    session.run(
+        f"INSERT INTO screened (study_id, name, {', '.join(columns)}) VALUES ({', '.join('?' * (len(columns) + 2))})"
+        f" ON CONFLICT (study_id, name) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}",
+        rows,
+    )
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 # ----------------------------------------------------------------------------------------------------- deletion and bin

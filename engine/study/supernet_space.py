@@ -8,10 +8,21 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bertdistill.engine.contract.spec import SUPERNET, Settings
+from bertdistill.engine.contract.spec import SUPERNET
 from bertdistill.engine.families.supernet import ARCHITECTURE, architecture
 from bertdistill.engine.families.transformer import TRANSFORMER
-from bertdistill.engine.study.space import Parameter, Space, conditions, count, grid, of_choices, points, resolve
+from bertdistill.engine.study.space import (
+    Parameter,
+    Space,
+    Value,
+    active,
+    conditions,
+    count,
+    grid,
+    of_choices,
+    points,
+    resolve,
+)
 from bertdistill.engine.study.student import wanted_vocabularies
 from bertdistill.engine.study.study_spec import StudySpec
 
@@ -28,22 +39,33 @@ def wanted_nets(spec: StudySpec) -> list[dict[str, Any]]:
     """
     if spec.student.init != SUPERNET or spec.program is not None:
         return []
-    found: dict[str, dict[str, Any]] = {}
-    for settings in _settings(spec):
-        if settings.family == TRANSFORMER.name:
-            one = architecture(settings)
-            found.setdefault(json.dumps(one), one)
-        if len(found) == MOST:
-            break
+    found = {name: settings for name, (settings, _) in _architectures(spec).items()}
+    if spec.baseline is not None and (trial := spec.fixed.baseline(spec.baseline)).family == TRANSFORMER.name:
+        found.setdefault(_name(architecture(trial)), architecture(trial))
     return list(found.values())
 
 
-def _settings(spec: StudySpec) -> Iterator[Settings]:
-    asked = tuple(_prepared_sizes(one, spec) for one in architecture_space(spec.search))
-    for params in _sets(asked, spec):
-        yield resolve(asked, params, spec.fixed)
-    if spec.baseline is not None:
-        yield spec.fixed.baseline(spec.baseline)
+def by_architecture(spec: StudySpec) -> dict[str, dict[str, Value]]:
+    """By the settings of a sub-network of the search space, as sorted JSON, the parameters that have these values."""
+    return {name: params for name, (_, params) in _architectures(spec).items()}
+
+
+def _name(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def _architectures(spec: StudySpec) -> dict[str, tuple[dict[str, Any], dict[str, Value]]]:
+    """By name: the settings, and the parameters, of the sub-networks of the space, at most MOST."""
+    space = tuple(_prepared_sizes(one, spec) for one in architecture_space(spec.search))
+    found: dict[str, tuple[dict[str, Any], dict[str, Value]]] = {}
+    for params in _sets(space, spec):
+        settings = resolve(space, params, spec.fixed)
+        if settings.family == TRANSFORMER.name:
+            one = architecture(settings)
+            found.setdefault(_name(one), (one, active(space, params, spec.fixed)))
+        if len(found) == MOST:
+            break
+    return found
 
 
 def _prepared_sizes(one: Parameter, spec: StudySpec) -> Parameter:
@@ -61,7 +83,7 @@ def architecture_space(space: Space) -> Space:
     return tuple(one for one in space if one.key in keys)
 
 
-def _sets(space: Space, spec: StudySpec) -> Iterator[Mapping[str, Any]]:
+def _sets(space: Space, spec: StudySpec) -> Iterator[Mapping[str, Value]]:
     if (count(space, spec.fixed) or math.inf) <= LARGEST_GRID:
         every = list(grid(space, spec.fixed))
         yield from random.Random(0).sample(every, len(every)) if len(every) > MOST else every
