@@ -72,7 +72,7 @@ class Curve:
         return [one for one, on in zip(some, kept, strict=True) if on]
 
     def volume(self, count: int, reference: float, *, report: bool) -> float:
-        """Score above the reference times log10 of parameters up to the teacher's, as a staircase from small to large."""
+        """Score above the reference times log10 of parameters up to the teacher's."""
         scored = [
             (one.params, self.reported.get(one.number, 0.0) if report else one.score) for one in self.front(count)
         ]
