@@ -15,6 +15,7 @@ from typing import Any
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.study_reference import study_page
+from bertdistill.app.text.glossary import TERMS
 from bertdistill.app.text.markdown import line, paragraphs, table
 
 COMMANDS_HEAD = """# Commands
@@ -97,6 +98,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a
   score) and `published` (`data`, `points`). With `--csv` a row per entry.
+- `glossary`: a list of objects with `name`, `also` (other words for it), `words` and `page` (below `docs/`).
 - `score`: the scores under the names of the official script.
 - `passages`: `build`: `folder`, `model` (digest), `passages`, `windows`, `tokens`, `width`, `numbers`, `bytes`,
   `bytes_per_passage`, `separate_layers`, `cpu_seconds`. `ask`: as `ask`, with `passage` (its number, from 1),
@@ -285,7 +287,25 @@ def _refers(column: str) -> str:
     return f"`{column}`" if column else ""
 
 
+GLOSSARY_HEAD = """# Glossary
+
+Generated from the code by `make docs`. `?` in the app explains the words on the screen and the one under the mouse;
+`bertdistill-tui engine glossary TERM` prints the same. Metrics and settings are explained in
+[study-file.md](study-file.md).
+"""
+
+
+def glossary_page() -> str:
+    """`docs/glossary.md`."""
+    rows = [
+        [", ".join((entry.name, *entry.also)), line(entry.words), f"[{entry.page}]({entry.page})" if entry.page else ""]
+        for entry in sorted(TERMS, key=lambda entry: entry.name.casefold())
+    ]
+    return f"{GLOSSARY_HEAD}\n{table(['word', 'means', 'more'], rows)}"
+
+
 PAGES = {
+    "glossary.md": glossary_page,
     "commands.md": commands_page,
     "study-file.md": study_page,
     "modules.md": modules_page,

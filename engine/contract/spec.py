@@ -314,9 +314,9 @@ class Settings:
     )
     vocab_size: int = key(
         0,
-        help="Rows of the embeddings. transformer: special tokens, characters and the most frequent pieces of the "
-        "training data; 0 keeps the whole vocabulary of the initial model. mlp, bilstm: padding, unknown units and the "
-        "most frequent units; 0 means 5000.",
+        help="Rows of the embeddings. transformer, bottleneck: special tokens, characters and the most frequent pieces "
+        "of the training data; 0 keeps the whole vocabulary of the initial model. mlp, bilstm: padding, unknown units "
+        "and the most frequent units; 0 means 5000.",
         low=0,
         high=1_000_000,
     )

@@ -1,4 +1,4 @@
-"""Every method that makes a transformer smaller, through trial, promotion and a question in one clean process."""
+"""Every method that makes an encoder smaller, through trial, promotion and a question in one clean process."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.trial import run_trial
-from bertdistill.engine.families.table import weights_of
-from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.families.table import FAMILIES, weights_of
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
@@ -54,6 +53,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "embedding_rank": {"embedding_rank": 5},
     "cut vocabulary": {"vocab_size": 66},
     "new vocabulary": {"vocab_size": 66, "vocabulary": "new"},
+    "MobileBERT with a new vocabulary": {
+        "family": "bottleneck",
+        "vocab_size": 66,
+        "vocabulary": "new",
+        "hidden_weight": 10.0,
+    },
     "fp16": {"weights": "fp16"},
     "int8": {"weights": "int8"},
     "int4": {"weights": "int4-embeddings"},
@@ -142,7 +147,7 @@ def _done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
         device=Device(),
         caches=str(root / "caches"),
         signals=[CLS, LOGITS],
-        families=["transformer"],
+        families=["transformer", "bottleneck"],
         vocabularies={"cut": [66], "new": [66]},
         neurons=True,
         projection=True,
@@ -166,9 +171,10 @@ def trial(spec: AttemptSpec, settings: Settings, folder: Path) -> Done:
 
 def known_of(spec: AttemptSpec, settings: Settings) -> dict[str, float]:
     """What is known before the training."""
-    plan, task = TRANSFORMER.plan(spec.prepared, settings, scratch=False), TASKS[spec.task]
-    size = TRANSFORMER.contents(plan, task, spec.prepared).bytes(weights_of(settings))
-    return TRANSFORMER.known(plan, task, spec.prepared) | {"bytes": size}
+    family, task = FAMILIES[settings.family], TASKS[spec.task]
+    plan = family.plan(spec.prepared, settings, scratch=False)
+    size = family.contents(plan, task, spec.prepared).bytes(weights_of(settings))
+    return family.known(plan, task, spec.prepared) | {"bytes": size}
 
 
 def test_sizes_are_those_that_were_known_before(done: dict[str, Done]) -> None:
