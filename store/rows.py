@@ -300,9 +300,9 @@ class Screened:
     study_id: int
     name: str
     """Its settings as text; equal texts are the same sub-network."""
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
     """Those that decide which sub-network it is."""
-    score: float | None
+    score: float | None = None
     """The metric that selects checkpoints, on the validation split."""
     metrics: dict[str, Any] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)

@@ -450,15 +450,21 @@ def restore_checkpoint(session: Writing, checkpoint_id: int) -> None:
 
 def add_screened(session: Writing, study_id: int, found: Sequence[Mapping[str, Any]]) -> None:
     """Store evaluated sub-networks, each with the fields of `Screened`; one that is there already is replaced."""
-    columns = ("settings", "score", "metrics", "known", "examples", "seconds", "ruined")
-    rows = []
-    for one in found:
-        held = [_compact(one[name]) if isinstance(one[name], dict) else one[name] for name in columns]
-        rows.append((study_id, json.dumps(one["settings"], sort_keys=True), *held))
+    texts, numbers = ("settings", "metrics", "known"), ("score", "examples", "seconds", "ruined")
     session.run(
-        f"INSERT INTO screened (study_id, name, {', '.join(columns)}) VALUES ({', '.join('?' * (len(columns) + 2))})"
-        f" ON CONFLICT (study_id, name) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}",
-        rows,
+        "INSERT INTO screened (study_id, name, settings, metrics, known, score, examples, seconds, ruined)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (study_id, name) DO UPDATE SET settings = excluded.settings,"
+        " metrics = excluded.metrics, known = excluded.known, score = excluded.score, examples = excluded.examples,"
+        " seconds = excluded.seconds, ruined = excluded.ruined",
+        [
+            (
+                study_id,
+                json.dumps(one["settings"], sort_keys=True),
+                *(_compact(one[name]) for name in texts),
+                *(one[name] for name in numbers),
+            )
+            for one in found
+        ],
     )
 
 

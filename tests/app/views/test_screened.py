@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from bertdistill.app.report.records import SHAPES
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.screened import screened_points, screened_rows, screened_text
 from bertdistill.app.views.view import read_view
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, open_db
 
 
 def row(layers: int, exact: float, *, ruined: bool = False) -> dict[str, Any]:
@@ -30,9 +32,9 @@ def row(layers: int, exact: float, *, ruined: bool = False) -> dict[str, Any]:
 
 
 @pytest.fixture(name="filled")
-def _filled(db: Database) -> Database:
+def _filled(ws: Workspace, db: Database) -> Database:
     """The demo with three of them, one better than every trial and one that sharing ruined."""
-    with db.write() as session:
+    with closing(open_db(ws.path)) as own, own.write() as session:
         study = reads.study(session, "demo")
         writes.add_screened(session, study.id, [row(1, 99.0), row(2, 40.0), row(3, 1.0, ruined=True)])
     return db
@@ -56,7 +58,7 @@ def test_the_list_is_of_all_the_best_first(filled: Database) -> None:
     assert all(list(SHAPES["screened"]) == list(one) for one in found)
     text = screened_text(view)
     assert text.startswith(
-        "3 sub-networks evaluated without training on 200 examples each, 1.5s of CPU time; 1 of them"
+        "3 sub-networks evaluated without training on 200 examples each, 2s of CPU time; 1 of them"
     )
     assert "ruined by sharing: trained alone" in text.splitlines()[-1]
     assert "heads" not in text.splitlines()[2]  # all have as many
@@ -67,11 +69,11 @@ def test_a_study_without_them_says_so(db: Database) -> None:
 
 
 def test_the_command_prints_draws_and_exports_them(
-    filled: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ws: Workspace, filled: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(*words: str) -> str:
         with pytest.raises(SystemExit) as ended:
-            main(["engine", "frontier", "demo", *words, "-w", str(filled.path.parent)])
+            main(["engine", "frontier", "demo", *words, "-w", str(ws.path)])
         assert not ended.value.code
         return capsys.readouterr().out
 
