@@ -220,8 +220,8 @@ def resume_folder(session: Reading, workspace: Workspace, trial_id: int, first: 
 
     Only of attempts from the id `first` on.
     """
-    found = reads.checkpoints(session, trial_id=trial_id)
-    lasts = [one for one in found if one.role == "last" and one.attempt_id >= first]
+    every = reads.checkpoints(session, trial_id=trial_id)
+    lasts = [one for one in every if one.role == "last" and one.attempt_id >= first]
     found = (workspace.absolute(one.folder) for one in reversed(lasts))
     return next((str(folder) for folder in found if folder.is_dir()), "")
 

@@ -72,6 +72,12 @@ class TestWarmLauncher(test_local.TestLocalLauncher):
 
         return make
 
+    def hold(self, launcher: Callable[..., Launcher], tmp_path: Path, **more: Any) -> tuple[Any, RunPaths, Any]:
+        """The same once the shim has written who runs it: a warm worker can be at half before that."""
+        found = super().hold(launcher, tmp_path, **more)
+        wait_for(found[1].state.exists, "the shim to say who runs")
+        return found
+
     def test_its_process_is_a_fork_that_names_its_folder(
         self, launcher: Callable[..., Launcher], tmp_path: Path, shared: tuple[Path, dict[str, str], Warm]
     ) -> None:
