@@ -168,7 +168,16 @@ def count(python: str, workspace: str, trials: str, kind: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     program = "import sys; from bertdistill.app.cli import main; main(sys.argv[1:])"
     began = time.monotonic()
-    words = ["engine", "demo", *filter(None, [kind]), "--plain", "-w", workspace, "--set", f"budget.trials={trials}"]
+    words = [
+        "engine",
+        "demo",
+        *([f"--{kind}"] if kind else []),
+        "--plain",
+        "-w",
+        workspace,
+        "--set",
+        f"budget.trials={trials}",
+    ]
     subprocess.run([python, "-P", "-c", program, *words], env=ENVIRONMENT, stdout=sys.stderr, check=False)
     wall = time.monotonic() - began
     while True:
@@ -186,7 +195,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--trials", type=int, default=14)
-    parser.add_argument("--classify", action="store_const", const="--classify", default="")
+    parser.add_argument("--classify", action="store_const", const="classify", default="")
     parser.add_argument("--count", nargs=4, default=(), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.count:
