@@ -63,7 +63,7 @@ def _made_from(data: DataSpec) -> str:
 def _examples(raw: dict[str, Any], task: str) -> Examples:
     rows: list[QAExample | TextExample]
     if TASKS[task].spans:
-        rows = [QAExample(*texts, tuple(answers), tuple(starts), no) for *texts, answers, starts, no in raw["rows"]]
+        rows = [QAExample(a, b, c, d, tuple(e), tuple(f), g) for a, b, c, d, e, f, g in raw["rows"]]
     else:
         rows = [TextExample(*row) for row in raw["rows"]]
     return Examples(task, rows, tuple(raw["labels"]), tuple(raw["notices"]), order_given=raw["order_given"])
