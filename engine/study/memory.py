@@ -3,8 +3,8 @@
     peak = base + 16 bytes * params + slope * batch size * GFLOP of one example
 
 16 bytes are a weight, its gradient and AdamW's two moments in fp32. What the backward pass keeps grows with the batch
-and with the work on an example. `base` and `slope` are fitted to the study's own trials, so they hold for its precision,
-lengths and device. Pure arithmetic; an estimate, and it is called one.
+and with the work on an example. `base` and `slope` are fitted to trials that were measured, so they hold for their
+precision, lengths and device. Pure arithmetic; an estimate, and it is called one.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def test_ten_kills_of_workers_and_runner_change_nothing(tmp_path: Path, warm: bo
 
     With warm workers, the processes that fork them are killed too, and the study has longer trials.
     """
-    spec = tiny_study(tmp_path / "data", epochs=30.0 if warm else 6.0)
+    spec = tiny_study(tmp_path / "data", epochs=10.0 if warm else 6.0)
     calm, ward = Ward(tmp_path / "calm", spec), Ward(tmp_path / "killed", spec)
     (ward.workspace.path / "workspace.toml").write_text(f"[runner]\nwarm = {str(warm).lower()}\n")
     calm.run()
