@@ -31,6 +31,8 @@ from bertdistill.engine.contract.facts import Prepared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    Measured = Mapping[str, Any]
+
     from bertdistill.app.views.view import StudyView
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.engine.study.study_spec import StudySpec
@@ -95,10 +97,7 @@ def plan(
     say(f"start it with: {command_line('run', str(study), *settings, ws=workspace(where))}")
 
 
-Measured = Mapping[str, Any] | None
-
-
-def _known_before(ws: Workspace, spec: StudySpec) -> tuple[Prepared | None, Measured, Measured]:
+def _known_before(ws: Workspace, spec: StudySpec) -> tuple[Prepared | None, Measured | None, Measured | None]:
     """What earlier studies of the workspace counted and measured on the same data; None without any."""
     from bertdistill.app.views.amounts import prepared_before
     from bertdistill.app.views.plan_memory import measured_memory

@@ -6,7 +6,6 @@ Estimated from their peaks and the sizes of this study's students; nothing where
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from bertdistill.app.views.plan_sizes import students
 from bertdistill.app.views.plan_time import sized
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.launch.devices import DRIVER_SIGNS
+from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.launch.devices import DRIVER_SIGNS, memory_bytes
 from bertdistill.engine.study import memory
 from bertdistill.engine.study.memory import Memory
 from bertdistill.engine.study.outline import outline
@@ -68,10 +68,7 @@ def main_memory(spec: StudySpec) -> int | None:
     """Bytes of this machine's main memory; None if the workers use GPUs or other machines, or it does not say."""
     if spec.runner.machines or any(Path(sign).exists() for sign in DRIVER_SIGNS):
         return None
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
+    return memory_bytes(Device())
 
 
 def memory_text(spec: StudySpec, found: Mapping[str, Any], total: int | None = None) -> str:

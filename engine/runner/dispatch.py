@@ -19,6 +19,7 @@ from bertdistill.engine.contract.spec import Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of
+from bertdistill.engine.runner.foresight import memory_warning
 from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
 from bertdistill.engine.runner.smaller import halved, since_halved
 from bertdistill.engine.study.config import select_metric
@@ -155,6 +156,8 @@ def begin(
             slot=slot.name,
             now=now,
         )
+        if trial is not None and spec.program is None and (text := memory_warning(session, trial, slot.device)):
+            writes.add_notice(session, level="warning", text=text, now=now, study_id=study.id, trial_id=trial_id)
         order: AttemptSpec | ProgramOrder
         if trial is not None and spec.program is not None:
             order = program_order(spec, trial, slot.device, attempt=number, resume_from=resume_from)
