@@ -137,7 +137,7 @@ class Warm:
         return before or prepares
 
     def expect(self, environment: Mapping[str, str]) -> None:
-        """Begin to load for workers of this environment, if nobody does yet."""
+        """Begin to load for workers of this environment, unless a parent does already."""
         key = _key(environment)
         if key in self._parents or self._failures >= MOST_FAILURES:
             return
