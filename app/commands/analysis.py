@@ -223,7 +223,7 @@ def compare(
     They may come from different studies; the objectives are those of the first.
     """
     from bertdistill.app.report.analysis_text import comparison_text
-    from bertdistill.app.views.analysis import comparison_row, comparison_rows, outcome
+    from bertdistill.app.views.analysis import compared, comparison_row, comparison_rows
     from bertdistill.app.views.view import read_view
     from bertdistill.engine.analysis.comparison import compare as side_by_side
     from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED, MOST_COMPARED
@@ -240,7 +240,9 @@ def compare(
         views = {name: read_view(db, name) for name in dict.fromkeys(one.study for one in names)}
         with db.read() as session:
             rows = [reads.trial(session, views[one.study].study.id, one.number) for one in names]
-    chosen = [outcome(views[name.study], row) for name, row in zip(names, rows, strict=True)]
+    found_in = {one: [row for name, row in zip(names, rows, strict=True) if name.study == one] for one in views}
+    left = {one: iter(compared(views[one], trials)) for one, trials in found_in.items()}
+    chosen = [next(left[name.study]) for name in names]
     found = side_by_side(chosen, views[names[0].study].objectives)
     text = comparison_text(found, page_of_output(), every=every)
     value = comparison_row(found, every=every)

@@ -115,7 +115,7 @@ def frontier(
         return
     page = page_of_output()
     drawn = chart(view, page, x=x, y=y, log=log, cascades=_cascades(ws, view, x, y))
-    text = f"{ranked_list(view, view.frontier, page)}\n\n{drawn}".strip()
+    text = f"{ranked_list(view, view.frontier, page, means=True)}\n\n{drawn}".strip()
     rows = [trial_row(view, t) for t in view.frontier]
     show_rows(rows, text, json=as_json, csv=as_csv, coloured=page.colour)
 

@@ -12,7 +12,7 @@ from bertdistill.app.report.summary import Page
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import text_table
-from bertdistill.app.views.analysis import trial_names
+from bertdistill.app.views.analysis import mean_texts, trial_names
 from bertdistill.engine.analysis.comparison import Comparison, MetricRow
 from bertdistill.engine.analysis.coordinates import Axis, Parallel, Slice, Stretch, stretches
 from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Confusion, Judged, QuestionErrors, Tally
@@ -229,14 +229,17 @@ def comparison_text(found: Comparison, page: Page, *, every: bool = False) -> st
     for name in names[1:]:
         titles += [name, ""]
     metrics = text_table(titles, [_metric_cells(row) for row in found.metrics], right=names, width=page.width)
-    parts = [settings or "all settings are the same", note, "", metrics, "differences are from the first trial"]
+    several = ", ".join(f"{name} of {n} seeds" for name, n in zip(names, found.seeds, strict=True) if n > 1)
+    means = f"means with their standard deviation: {several}" if several else ""
+    parts = [settings or "all settings are the same", note, "", metrics, "differences are from the first trial", means]
     return "\n".join(part for i, part in enumerate(parts) if part or i == 2)
 
 
 def _metric_cells(row: MetricRow) -> list[str]:
-    cells = [row.name, fmt.metric(row.name, row.values[0])]
-    for value, gap, verdict in list(zip(row.values, row.differences, row.verdicts, strict=True))[1:]:
-        cells += [fmt.metric(row.name, value), f"{gap_text(row.name, gap)} {verdict}".strip()]
+    values = mean_texts(row)
+    cells = [row.name, values[0]]
+    for value, gap, verdict in list(zip(values, row.differences, row.verdicts, strict=True))[1:]:
+        cells += [value, f"{gap_text(row.name, gap)} {verdict}".strip()]
     return cells
 
 

@@ -29,7 +29,8 @@ SHAPES: dict[str, dict[str, str]] = {
         "params": "searched parameters that are active, by name",
         "metrics": "known and measured metrics by name; null where a value is not finite",
         "rank": "place in the ranked list from 1, or null while it has none",
-        "frontier": "whether it is on the frontier",
+        "frontier": "whether its point is on the frontier",
+        "repeats": "trials of the same point with other seeds (*repeats*), or null",
         "feasible": "whether it reaches every threshold, or null while it has no rank",
         "dominated_by": "nearest frontier trial that is better in everything, or null",
         "gain": "what it added to the hypervolume when it finished (share of the unit box), or null",
@@ -45,6 +46,12 @@ SHAPES: dict[str, dict[str, str]] = {
         "note": "free text",
         "archived": "whether it is archived",
     },
+    "repeats": {
+        "trials": "numbers of the ranked trials of one point; the first stands for it",
+        "seeds": "how many different seeds they have",
+        "means": "of every metric over the seeds, by name; these are ranked",
+        "spreads": "standard deviation over the seeds by metric, where they differ",
+    },
     "study": {
         "study": "name",
         "kind": "search, or log (runs that were logged)",
@@ -52,7 +59,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "task": "question-answering or text-classification",
         "budget": "total number of trials, or null where there is no budget",
         "trials": "number of trials by state",
-        "frontier": "numbers of the frontier trials, in ranked order",
+        "frontier": "numbers of the frontier trials, in ranked order; of repeats the first one",
         "progress": "share of the budget done, 0 to 1",
         "hypervolume": "dominated share of the unit box, 0 to 1",
         "diagnosis": "why the runner paused or failed it, else empty",
@@ -288,6 +295,7 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
         "metrics": all_metrics(trial),
         "rank": view.position(trial.number),
         "frontier": bool(row and row.on_frontier),
+        "repeats": repeats_row(view, trial),
         "feasible": row.feasible if row else None,
         "dominated_by": row.dominated_by if row else None,
         "gain": view.gain.get(trial.number),
@@ -302,6 +310,19 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
         "tags": list(trial.tags),
         "note": trial.note,
         "archived": trial.archived,
+    }
+
+
+def repeats_row(view: StudyView, trial: Trial) -> dict[str, Any] | None:
+    """The point of a trial that others repeat."""
+    group = view.repeats.get(trial.number)
+    if group is None:
+        return None
+    return {
+        "trials": list(group.members),
+        "seeds": group.seeds,
+        "means": dict(group.means),
+        "spreads": dict(group.spreads),
     }
 
 

@@ -24,6 +24,7 @@ from bertdistill.app.views.view import (
     columns,
     differences,
     remark,
+    with_spread,
 )
 from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.contract.metrics import COUNTS
@@ -43,15 +44,18 @@ class Page:
     colour: bool = False
 
 
-def ranked_list(view: StudyView, trials: Sequence[Trial], page: Page) -> str:
-    """Trials in the order given: rank, state, metrics, what each gained or which trial dominates it, parameters."""
+def ranked_list(view: StudyView, trials: Sequence[Trial], page: Page, *, means: bool = False) -> str:
+    """Trials in the order given: rank, state, metrics, what each gained or which trial dominates it, parameters.
+
+    With `means` those of their points, `87.30 ± 0.41`, instead of what each trial measured.
+    """
     names = columns(view)
     titles = ["", "trial", "state", *names, "gain", "note", "parameters"]
-    rows = [ranked_row(view, trial, names, page) for trial in trials]
+    rows = [ranked_row(view, trial, names, page, means=means) for trial in trials]
     return text_table(titles, rows, right=[*names, "gain", "trial"], width=page.width)
 
 
-def ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page) -> list[str]:
+def ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page, *, means: bool = False) -> list[str]:
     """Star, trial, state, metrics, gain, remark, parameters."""
     ranked = view.ranked.get(trial.number)
     values = all_metrics(trial)
@@ -61,8 +65,8 @@ def ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page) 
         star,
         f"#{trial.number}",
         _state(trial, page),
-        *(fmt.metric(name, values.get(name)) for name in names),
-        "" if gain is None else f"+{gain:.3f}",
+        *(with_spread(view, trial, name) if means else fmt.metric(name, values.get(name)) for name in names),
+        "" if gain is None else fmt.signed(gain, 3),
         remark(view, trial),
         fmt.settings(trial.params) or "as configured",
     ]

@@ -9,7 +9,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.rank_card import place, short_gap
 from bertdistill.app.views.study_card import smaller
 from bertdistill.app.views.trial_columns import value_of
-from bertdistill.app.views.view import StudyView
+from bertdistill.app.views.view import StudyView, with_spread
 from bertdistill.engine.analysis.outcomes import difference
 from bertdistill.store.rows import Trial, TrialState
 
@@ -41,7 +41,10 @@ def _scores(view: StudyView, trial: Trial) -> Iterator[tuple[str, str]]:
     for objective in view.objectives:
         name = objective.metric
         words = [_against(name, values.get(name), found.get(name), whose) for whose, found in others]
-        yield name, " · ".join(filter(None, [fmt.metric(name, values.get(name)), *words]))
+        group = view.repeats.get(trial.number)
+        mean = "" if group is None or name not in group.spreads else with_spread(view, trial, name)
+        seeds = f"mean {mean} of {group.seeds} seeds" if group is not None and mean else ""
+        yield name, " · ".join(filter(None, [fmt.metric(name, values.get(name)), seeds, *words]))
 
 
 def _against(name: str, value: float | None, other: float | None, whose: str) -> str:

@@ -201,7 +201,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
         name = self._axes()[axis == "y"]
         view = self._view
         trials = [trial for trial, _ in self._trials if trial is not None]
-        trials.sort(key=lambda t: (view.values(t).get(name) or 0.0, t.number))
+        trials.sort(key=lambda t: (view.means(t).get(name) or 0.0, t.number))
         numbers = [t.number for t in trials]
         if not numbers:
             return

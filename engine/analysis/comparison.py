@@ -48,6 +48,8 @@ class MetricRow:
     differences: tuple[Difference | None, ...]
     verdicts: tuple[Verdict, ...]
     objective: bool
+    spreads: tuple[float | None, ...] = ()
+    """Standard deviation over seeds, where `values` are means over several."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Comparison:
     studies: tuple[str, ...]
     settings: tuple[SettingRow, ...]
     metrics: tuple[MetricRow, ...]
+    seeds: tuple[int, ...] = ()
+    """Over how many seeds the values of each trial are means."""
 
     @property
     def differing(self) -> tuple[SettingRow, ...]:
@@ -77,6 +81,7 @@ def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Com
         tuple(one.study for one in outcomes),
         tuple(_setting_rows(outcomes)),
         tuple(_metric_rows(outcomes, objectives)),
+        tuple(one.seeds for one in outcomes),
     )
 
 
@@ -104,7 +109,8 @@ def _metric_row(name: str, outcomes: Sequence[Outcome], aimed: Mapping[str, str]
     better = aimed.get(name) or ("" if known is None or name in NEUTRAL else known.direction)
     gaps = [difference(name, value, values[0]) for value in values[1:]]
     verdicts = [_verdict(gap, better) for gap in gaps]
-    return MetricRow(name, values, (None, *gaps), ("", *verdicts), name in aimed)
+    spreads = tuple(one.spreads.get(name) for one in outcomes)
+    return MetricRow(name, values, (None, *gaps), ("", *verdicts), name in aimed, spreads)
 
 
 def _verdict(gap: Difference | None, better: str) -> Verdict:
