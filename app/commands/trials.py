@@ -60,7 +60,7 @@ def trials(
     with reading(ws) as db:
         name = find_study(db, study).name
     with closing(Reader(ws)) as reader:
-        view, losses = reader.view(name), reader.losses(name)
+        view, losses = reader.certain(name), reader.losses(name)
     chosen = [t for t in view.trials if (archived or not t.archived) and state in ("", t.state.value)]
     if words.strip():
         from bertdistill.app.views.query import keys_of, parse  # brings the widgets along, and with them textual
@@ -94,12 +94,13 @@ def frontier(
     from bertdistill.app.report.records import trial_row
     from bertdistill.app.report.summary import chart, ranked_list
     from bertdistill.app.views.analysis import over
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import all_metrics, read_view
     from bertdistill.engine.study.outline import LOG
 
     ws = workspace(where)
     with reading(ws) as db:
-        view = read_view(db, find_study(db, study).name)
+        view = certain(db, read_view(db, find_study(db, study).name), ws)
     known = {name for t in view.trials for name in all_metrics(t)}
     for name in (x, y):
         if name and known and name not in known:
@@ -142,12 +143,13 @@ def show_trial(
     from bertdistill.app.report.details import read_details
     from bertdistill.app.report.summary import details_text
     from bertdistill.app.text.tables import json_text
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import read_view
 
     ws = workspace(where)
     with reading(ws) as db:
         name = find_trial(db, trial, study)
-        view = read_view(db, name.study)
+        view = certain(db, read_view(db, name.study), ws)
         found, details = read_details(db, view, name.number)
     show(json_text(details) if as_json else details_text(view, found, details, page_of_output()))
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.app.views.certain import chance, interval
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle
@@ -31,6 +32,8 @@ SHAPES: dict[str, dict[str, str]] = {
         "rank": "place in the ranked list from 1, or null while it has none",
         "frontier": "whether its point is on the frontier",
         "repeats": "trials of the same point with other seeds (*repeats*), or null",
+        "p_frontier": "probability that its point is on the frontier of true scores, or null",
+        "intervals": "95 % interval of each score that varies, by metric; empty where nothing is known",
         "feasible": "whether it reaches every threshold, or null while it has no rank",
         "dominated_by": "nearest frontier trial that is better in everything, or null",
         "gain": "what it added to the hypervolume when it finished (share of the unit box), or null",
@@ -62,6 +65,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "frontier": "numbers of the frontier trials, in ranked order; of repeats the first one",
         "progress": "share of the budget done, 0 to 1",
         "hypervolume": "dominated share of the unit box, 0 to 1",
+        "hypervolume_interval": "95 % interval of that of true scores, or null",
         "diagnosis": "why the runner paused or failed it, else empty",
         "weak_teacher": "why the teacher is no better than chance, else empty",
         "note": "free text",
@@ -296,6 +300,12 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
         "rank": view.position(trial.number),
         "frontier": bool(row and row.on_frontier),
         "repeats": repeats_row(view, trial),
+        "p_frontier": chance(view, trial),
+        "intervals": {
+            name: list(ends)
+            for name in ([] if view.certainty is None else view.certainty.errors)
+            if (ends := interval(view, trial, name)) is not None
+        },
         "feasible": row.feasible if row else None,
         "dominated_by": row.dominated_by if row else None,
         "gain": view.gain.get(trial.number),
@@ -338,6 +348,7 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "frontier": [t.number for t in view.frontier],
         "progress": view.progress(),
         "hypervolume": view.hypervolume,
+        "hypervolume_interval": _pair(None if view.certainty is None else view.certainty.hypervolume),
         "diagnosis": view.study.diagnosis,
         "weak_teacher": view.weak_teacher,
         "note": view.outline.note,
@@ -347,6 +358,10 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "created_at": view.study.created_at,
         "finished_at": view.study.finished_at,
     }
+
+
+def _pair(found: tuple[float, float] | None) -> list[float] | None:
+    return None if found is None else list(found)
 
 
 def node_of(attempt: Attempt) -> str:

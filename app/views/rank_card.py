@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bertdistill.app.text import format as fmt
+from bertdistill.app.views.certain import chance, chance_words, luck_words
 from bertdistill.app.views.view import StudyView, seeds_words, with_spread
 from bertdistill.engine.analysis.outcomes import Difference, difference
 from bertdistill.engine.pareto.frontier import Objective
@@ -19,6 +20,8 @@ from bertdistill.store.rows import Trial
 if TYPE_CHECKING:
     from bertdistill.engine.analysis.scenarios import ScenarioTable
 
+PLAUSIBLE = 0.05
+"""As `engine.analysis.certainty.PLAUSIBLE`, which needs numpy."""
 ORDER = "the frontier, then by distance to it in shares of the objectives' ranges, sizes as logarithms"
 """Why a small, weak trial may stand above a strong one: only those that are as small and better keep it back."""
 
@@ -40,6 +43,7 @@ def rank_card(view: StudyView, trial: Trial, table: ScenarioTable) -> list[Fact]
     return [
         *place(view, trial),
         *_repeats(view, trial),
+        *_chance(view, trial),
         *_lacks(view, trial),
         *_gain(view, trial),
         *_uses(trial, table),
@@ -81,6 +85,16 @@ def _repeats(view: StudyView, trial: Trial) -> Iterator[Fact]:
     means = ", ".join(f"{name} {with_spread(view, trial, name)}" for name in varied) or "equal scores"
     names = ", ".join(f"#{number}" for number in others)
     yield Fact("repeats", f"{seeds_words(group)} with {names}: {means}; the mean is what is ranked", others[0])
+
+
+def _chance(view: StudyView, trial: Trial) -> Iterator[Fact]:
+    """How sure its place is, and how much of its score may be luck."""
+    if words := chance_words(view, trial):
+        ranked = view.ranked.get(trial.number)
+        tied = ranked is not None and not ranked.on_frontier and (chance(view, trial) or 0.0) >= PLAUSIBLE
+        yield Fact("on frontier", f"with {words}" + (", so it is not told apart from it" if tied else ""))
+    if words := luck_words(view, trial):
+        yield Fact("luck", words)
 
 
 def _missed(view: StudyView, trial: Trial) -> list[Objective]:

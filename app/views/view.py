@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import Kind
@@ -33,6 +33,9 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.engine.analysis.certainty import Certainty  # numpy: the first picture does without
 
 WHOLE = (*COUNTS, "bytes")
 """Metrics that are whole numbers."""
@@ -67,6 +70,8 @@ class StudyView:
     places: Mapping[int, int] = field(default_factory=dict)
     """Where in `trials` each trial stands, by its number."""
     baseline_number: int | None = None
+    certainty: Certainty | None = None
+    """How sure scores and the frontier are, once that was computed: see `certain`."""
 
     @property
     def needs_runner(self) -> bool:
@@ -218,8 +223,9 @@ def make_view(
     values = {t.number: all_metrics(t) for t in complete}
     if before is not None and (before.objectives, before.measured) == (known.objectives, values):
         ranked, gain = dict(before.ranked), before.gain  # another dict: screens take the same one for nothing new
-        repeats = before.repeats
+        repeats, certainty = before.repeats, before.certainty
     else:
+        certainty = None
         rows = measured(complete, lambda t: values[t.number])
         groups = grouped(list(rows.values()), known.objectives)
         ranked = {row.key: row for row in ranking_of(groups, known.objectives)}
@@ -246,6 +252,7 @@ def make_view(
         tuple(t for t in in_order if t.state == TrialState.WAITING),
         {t.number: place for place, t in enumerate(in_order)},
         next((t.number for t in in_order if t.origin == "baseline"), None),
+        certainty,
     )
 
 
@@ -349,7 +356,8 @@ def chart_trials(
             label = "" if kind in ("dominated", "infeasible") or not view.leads(trial) else f"#{trial.number}"
             label += " at chance" if label and kind != "running" and view.at_chance(trial) else ""
             row = view.ranked.get(trial.number)
-            found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
+            bar = _bar(view, trial, y) if kind in ("frontier", "baseline", "tied") and view.leads(trial) else None
+            found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier), bar=bar)))
     if trials is None:
         found += [(None, _reference(r, x, y)) for r in view.outline.references if x in r.metrics and y in r.metrics]
     return found
@@ -388,7 +396,21 @@ def _kind(view: StudyView, trial: Trial) -> Kind:
         if trial.state in (TrialState.RUNNING, TrialState.WAITING):
             return "running"
         return "dominated" if trial.state == TrialState.COMPLETE and not view.objectives else "infeasible"
-    return "frontier" if row.on_frontier else "dominated" if row.feasible else "infeasible"
+    if row.on_frontier or not row.feasible:
+        return "frontier" if row.on_frontier else "infeasible"
+    return "tied" if view.certainty is not None and view.certainty.plausible(_leader(view, trial)) else "dominated"
+
+
+def _leader(view: StudyView, trial: Trial) -> int:
+    """The trial that stands for its point."""
+    group = view.repeats.get(trial.number)
+    return trial.number if group is None else group.first
+
+
+def _bar(view: StudyView, trial: Trial, metric_name: str) -> tuple[float, float] | None:
+    """The interval of its score."""
+    found = view.certainty
+    return None if found is None else found.intervals.get(_leader(view, trial), {}).get(metric_name)
 
 
 def _reference(reference: ReferencePoint, x: str, y: str) -> Point:
