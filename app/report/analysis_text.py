@@ -231,7 +231,17 @@ def comparison_text(found: Comparison, page: Page, *, every: bool = False) -> st
     metrics = text_table(titles, [_metric_cells(row) for row in found.metrics], right=names, width=page.width)
     several = ", ".join(f"{name} of {n} seeds" for name, n in zip(names, found.seeds, strict=True) if n > 1)
     means = f"means with their standard deviation: {several}" if several else ""
-    parts = [settings or "all settings are the same", note, "", metrics, "differences are from the first trial", means]
+    tied = any("tie" in row.verdicts for row in found.metrics)
+    ties = "tie: within what other validation examples and seeds would change" if tied else ""
+    parts = [
+        settings or "all settings are the same",
+        note,
+        "",
+        metrics,
+        "differences are from the first trial",
+        means,
+        ties,
+    ]
     return "\n".join(part for i, part in enumerate(parts) if part or i == 2)
 
 

@@ -82,6 +82,14 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
     return text + (f" {known.unit}" if unit and known.unit else "")
 
 
+def spread(name: str, value: float | None) -> str:
+    """How far a metric varies, with the digits of the metric itself: next to 87.30, 0.0637 is 0.06."""
+    known = METRICS.get(name)
+    if known is None or known.unit != "%" or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return metric(name, value)
+    return f"{value:.{known.decimals}f}" if abs(value) >= 10**-known.decimals else f"{value:.2g}"
+
+
 def rate(value: float) -> str:
     """Units a second: `12.5`, `410`, `15,080`; never with an exponent."""
     return f"{value:,.0f}" if abs(value) >= 100 else setting(value)

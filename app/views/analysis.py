@@ -11,7 +11,7 @@ from typing import Any
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.view import StudyView, all_metrics, make_view
-from bertdistill.engine.analysis.comparison import Comparison, MetricRow
+from bertdistill.engine.analysis.comparison import Comparison, MetricRow, Tie
 from bertdistill.engine.analysis.coordinates import Parallel, Slice, slices
 from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Confusion, Judged, QuestionErrors, Tally
 from bertdistill.engine.analysis.growth import Step, growth
@@ -62,6 +62,18 @@ def compared(view: StudyView, trials: Sequence[Trial]) -> list[Outcome]:
     firsts = [group.first for group in groups if group is not None]
     one_point = len(set(firsts)) < len(firsts)
     return [outcome(view, trial) if one_point else point_outcome(view, trial) for trial in trials]
+
+
+def ties(view: StudyView, trials: Sequence[Trial]) -> Tie | None:
+    """Whether differences of these trials' points are within their noise; None where that is not known.
+
+    Of repeats of one point it is not: each has the noise of its seed, of which one says little.
+    """
+    firsts = [group.first if (group := view.repeats.get(t.number)) else t.number for t in trials]
+    found = view.certainty
+    if found is None or len(set(firsts)) < len(firsts):
+        return None
+    return lambda metric, one, other, gap: found.tie(metric, firsts[one], firsts[other], gap)
 
 
 def points(view: StudyView) -> list[Outcome]:
@@ -242,7 +254,7 @@ def mean_texts(row: MetricRow) -> list[str]:
     spreads = row.spreads or (None,) * len(row.values)
     texts = [fmt.metric(row.name, value) for value in row.values]
     return [
-        text if spread is None else f"{text} ± {fmt.metric(row.name, spread)}"
+        text if spread is None else f"{text} ± {fmt.spread(row.name, spread)}"
         for text, spread in zip(texts, spreads, strict=True)
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bertdistill.app.text.format import metric
+from bertdistill.app.text.format import metric, spread
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import optimised
@@ -84,4 +84,4 @@ def luck_words(view: StudyView, trial: Trial) -> str:
     if found is None or luck is None or luck < 0.005:
         return ""
     value = metric(found.metric, view.means(trial).get(found.metric))
-    return f"of {value}, about {metric(found.metric, luck)} is likely the luck of one of {view.points} points"
+    return f"of {value}, about {spread(found.metric, luck)} is likely the luck of one of {view.points} points"

@@ -16,6 +16,7 @@ from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import Kind
 from bertdistill.app.draw.plane import Point
 from bertdistill.app.text.format import arrow, metric, value_of
+from bertdistill.app.text.format import spread as spread_text
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
@@ -324,7 +325,7 @@ def seeds_words(group: Repeats[int]) -> str:
 def with_spread(view: StudyView, trial: Trial, name: str) -> str:
     """`87.30 ± 0.41`: the mean over the repeats of its point, and their standard deviation if there is one."""
     mean, spread = metric(name, view.means(trial).get(name)), view.spread(trial, name)
-    return mean if spread is None else f"{mean} ± {metric(name, spread)}"
+    return mean if spread is None else f"{mean} ± {spread_text(name, spread)}"
 
 
 def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:

@@ -30,7 +30,7 @@ from bertdistill.engine.pareto.repeats import Repeats
 PLAUSIBLE = 0.05
 """A point that others dominate is not told apart from the frontier if it is on it with this probability."""
 MOST = 200
-"""Points nearest to the frontier that are simulated: the others are hundreds of trials behind."""
+"""Points that are simulated, the first in ranked order: the others are hundreds of trials behind."""
 FEW_DRAWS = 300
 """Draws where a frontier has more than one uncertain objective, or three."""
 
@@ -78,28 +78,24 @@ def certainty(
     *,
     seed: int = 0,
 ) -> Certainty | None:
-    """`moves` has what is known of the noise of each point, in their order, by metric. None if nothing is."""
+    """`points` in ranked order; `moves` has what is known of the noise of each, by metric. None if nothing is."""
     aims = optimised(objectives)
     uncertain = [o for o in aims if o.metric in moves and _varies(moves[o.metric])]
     if not uncertain or not points:
         return None
     errors = {o.metric: noise.covariance(moves[o.metric]) for o in uncertain}
     fit = [place for place, one in enumerate(points) if _reaches(one, objectives, uncertain)]
-    near = fit if len(fit) <= MOST else _nearest(points, fit, aims, errors)
+    near = fit[:MOST]
     means, drawn = _true(points, near, aims, uncertain, errors, seed)
     first = uncertain[0]
-    sign = _sign(first)
-    chosen = moves[first.metric]
+    chosen, falls = moves[first.metric], means[first.metric]
     return Certainty(
         {
             one.first: {name: _interval(one.means[name], errors[name][place, place]) for name in errors}
             for place, one in enumerate(points)
         },
         {one.first: 0.0 for one in points} | _chances(points, near, aims, drawn),
-        {
-            points[place].first: sign * (means[first.metric][i] - _value(points[place], first))
-            for i, place in enumerate(near)
-        },
+        {points[p].first: float(fall) - _value(points[p], first) for p, fall in zip(near, falls, strict=True)},
         first.metric,
         _volume([points[place] for place in fit], aims, drawn),
         max((len(one.moves[0]) for one in chosen if one.moves), default=0),
@@ -132,23 +128,6 @@ def _interval(value: float | None, variance: float) -> Interval:
     return (value or 0.0) - half, (value or 0.0) + half
 
 
-def _nearest(
-    points: Sequence[Repeats[int]], fit: Sequence[int], aims: Sequence[Objective], errors: Mapping[str, Array]
-) -> list[int]:
-    """The points that fall short of the frontier by the fewest standard deviations."""
-    table = np.array([[_value(points[place], o) for o in aims] for place in fit])
-    scale = np.array(
-        [math.sqrt(float(np.median(np.diag(errors[o.metric])))) if o.metric in errors else 0.0 for o in aims]
-    )
-    lacks = []
-    for here in table:
-        better = table[((table <= here) | (scale > 0)).all(1)]  # at least as good in all that is certain
-        short = np.where(scale > 0, np.maximum(here - better, 0.0) / np.where(scale > 0, scale, 1.0), 0.0)
-        lacks.append(short.min(1, initial=0.0).max(initial=0.0) if scale.all() else short.sum(1).max(initial=0.0))
-    order = np.argsort(np.array(lacks), kind="stable")[:MOST]
-    return sorted(fit[place] for place in order)
-
-
 def _true(
     points: Sequence[Repeats[int]],
     near: Sequence[int],
@@ -179,13 +158,9 @@ def _true(
 def _chances(
     points: Sequence[Repeats[int]], near: Sequence[int], aims: Sequence[Objective], drawn: Array
 ) -> dict[int, float]:
-    exact = [
-        column
-        for column in range(len(aims))
-        if not np.ptp(np.where(np.isfinite(drawn), drawn, 0), axis=0)[:, column].any()
-    ]
+    exact = [column for column in range(len(aims)) if (drawn[:, :, column] == drawn[0, :, column]).all()]
     if len(aims) == 2 and len(exact) == 1:
-        found = noise.frontier_of(np.nan_to_num(drawn[0, :, exact[0]], posinf=0.0), drawn[:, :, 1 - exact[0]])
+        found = noise.frontier_of(drawn[0, :, exact[0]], drawn[:, :, 1 - exact[0]])
     else:
         found = noise.frontier_of_many(drawn)
     return {points[place].first: float(chance) for place, chance in zip(near, found.mean(0), strict=True)}
@@ -204,7 +179,7 @@ def _volume(points: Sequence[Repeats[int]], aims: Sequence[Objective], drawn: Ar
         inside = points_of_draw[np.isfinite(points_of_draw).all(1)]
         for column, objective in enumerate(aims):
             if objective.metric in LOG_SCALED:
-                inside[:, column] = [on_scale((value,), [objective])[0] for value in inside[:, column]]
+                inside[:, column] = _sign(objective) * np.log10(np.maximum(_sign(objective) * inside[:, column], 1e-12))
         scaled = [tuple(row) for row in ((inside - low) / span).tolist()]
         volumes.append(min(1.0, hypervolume(scaled, (1.0,) * len(aims))))
     low_end, high_end = np.percentile(volumes, [2.5, 97.5])

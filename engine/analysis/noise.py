@@ -68,8 +68,9 @@ def _of_classes(truth: Array, chosen: Array, classes: int, metric: str) -> Array
         weights[example] += STEP
         moved[cell] = (scores(weights)[metric] - before) / STEP * len(truth)
         weights[example] = 1.0
-    found = moved[places]
-    return found - found.mean()
+    each: Array = moved[places]
+    each -= each.mean()
+    return each
 
 
 # ---------------------------------------------------------------------------------------------------------- covariance
@@ -228,5 +229,6 @@ def frontier_of_many(points: Array) -> Array:
     found = np.ones(points.shape[:2], bool)
     for place in range(points.shape[1]):
         here = points[:, place : place + 1, :]
-        found[:, place] = ~((points <= here).all(2) & (points < here).any(2)).any(1) & np.isfinite(here).all((1, 2))
+        beaten = np.all(points <= here, axis=2) & np.any(points < here, axis=2)
+        found[:, place] = ~beaten.any(axis=1) & np.isfinite(here).all(axis=(1, 2))
     return found
