@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.views.certain import chance, interval
 from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.engine.contract.optimism import of_report
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import integrity
@@ -115,6 +117,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "study": "study of its trial",
         "trial": "trial that it came from",
         "metrics": "verified scores on the report split, and measurements",
+        "optimism": "by score, validation minus report: `difference`, `low` and `high` of its 95 % interval",
         "forced": "whether a mismatch was accepted",
         "note": "free text",
         "detail": "why it was refused or failed, else empty",
@@ -413,6 +416,7 @@ def model_row(
         "study": study,
         "trial": trial,
         "metrics": version.metrics,
+        "optimism": {name: asdict(one) for name, one in of_report(version.report, version.metrics).items()},
         "forced": version.forced and bool(version.report.get("problem")),
         "note": version.note,
         "detail": version.detail,

@@ -263,10 +263,13 @@ def models_text(rows: Sequence[Mapping[str, Any]], page: Page) -> str:
                 ", ".join(row["aliases"]),
                 f"{row['study']}/{row['trial']}",
                 " ".join(f"{k} {v}" for k, v in scores.items()),
+                " ".join(f"{k} {one['difference']:+.2f}" for k, one in list(row["optimism"].items())[:1]),
                 safe_line(row["changed"], 200) or row["folder"] or row["detail"],
             ]
         )
-    return text_table(["model", "state", "aliases", "trial", "report scores", "folder"], body, width=page.width)
+    return text_table(
+        ["model", "state", "aliases", "trial", "report scores", "optimism", "folder"], body, width=page.width
+    )
 
 
 def checks_text(rows: Sequence[Mapping[str, Any]], *, ascii_only: bool = False) -> str:

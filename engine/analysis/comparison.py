@@ -26,7 +26,8 @@ NEUTRAL = ("null_threshold",)
 """Tuned metrics: neither direction is better."""
 
 Verdict = Literal["better", "worse", "equal", "tie", ""]
-"""A metric relative to the first trial: `tie` if the difference is within its noise; empty if either value is missing or the metric has no direction."""
+"""A metric relative to the first trial: `tie` if the difference is within its noise; empty if a value or a direction is
+missing."""
 
 
 @dataclass(frozen=True)
