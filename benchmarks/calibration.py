@@ -10,8 +10,8 @@ examples: some are hard for all runs, some for a point, the rest is chance; seed
 - `unpaired`: the same, as if every point were scored on examples of its own.
 - `observed`: 0 or 1, whether the point is on the observed frontier.
 
-It prints for each world and rule the Brier score, the mean distance between stated and true frequencies, how many points
-with a stated probability in each range were on the true frontier, the luck of the best score as it is estimated and as
+It prints for each world and rule the Brier score, the mean distance between stated and true frequencies, how many
+points with a stated probability in each range were on the true frontier, the luck of the best score as estimated and as
 it was, and how often the interval of the hypervolume held the true one (nominally 95 %). numpy only.
 """
 

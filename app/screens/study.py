@@ -90,7 +90,10 @@ The chart shows the same trials; the cursor of both is the same trial. Closing t
 Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the objectives: the list is ranked by them.
 
 - `hypervolume`: the share of the plane of the objectives that the frontier covers; then what the newest trial added.
-- `gain`: what a trial added to the hypervolume when it ended.
+  The interval in brackets is that of true scores.
+- `gain`: what a trial added to the hypervolume when it ended; a repeat that shows that a seed was lucky takes away.
+- `87.30 ± 0.41, 3 seeds`: repeats of one point, which share the rank of their mean; `repeat of #4` says of which.
+- `on frontier 83 %`: the probability that its point is on the frontier of true scores.
 - `dominated by #7`: trial 7 is at least as good in every objective and better in one.
 - `at chance`: a model that has learnt nothing scores as much; there is no reason to keep or promote such a trial.
 - `stored to step n`: the newest trial's numbers up to there are in the database and survive any crash or kill.

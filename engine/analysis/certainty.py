@@ -53,7 +53,7 @@ class Certainty:
     """Examples whose single results are known; 0 where only seeds are."""
     seed_spread: float | None = None
     """Standard deviation of `metric` over seeds, pooled over the study; None where no point was repeated."""
-    errors: Mapping[str, Array] = field(default_factory=dict)
+    errors: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """By metric, the covariance of the points in the order of `intervals`."""
 
     def plausible(self, number: int) -> bool:
