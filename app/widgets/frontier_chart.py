@@ -32,10 +32,10 @@ class FrontierChart(Chart):
     BINDINGS: ClassVar = bindings("frontier")
     HELP = """
 `★` frontier trials are joined by steps, and what they dominate is shaded; lines through them are the 95 % intervals of
-their scores; `☆` tied ones are dominated, but not told apart from the frontier; `●` dominated ones are there, `×` miss a
-threshold, `▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is a
-cost, `◇` are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and
-have no rank. `f` colours the trials by family or by another setting that varies.
+their scores. `☆` tied ones are dominated, but not told apart from the frontier; `●` dominated ones are there, `×` miss
+a threshold, `▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is
+a cost, `◇` are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and
+have no rank. `f` colours the trials by family or by another setting that varies. Repeats of a point share one mark.
 
 Arrows go from point to point, a click takes one, a double click opens it, and the mouse over it reads it. A filter
 hides the marks of other trials; the steps remain those of the frontier over all trials.
