@@ -72,7 +72,7 @@ def ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page, 
         _state(trial, page),
         *(with_spread(view, trial, name) if means else fmt.metric(name, values.get(name)) for name in names),
         *([] if view.certainty is None else [chance_words(view, trial)]),
-        "" if gain is None else fmt.signed(gain, 3),
+        fmt.gain(gain),
         remark(view, trial),
         fmt.settings(trial.params) or "as configured",
     ]
@@ -137,7 +137,7 @@ def _volume(view: StudyView) -> str:
 
 def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
     """One trial: state, rank, metrics against the baseline, settings that differ, lineage and notes."""
-    parts = [safe_line(f"{view.study.name}/{trial.number} {_state(trial, page)} {trial.origin}")]
+    parts = [safe_line(f"{view.study.name}/{trial.number} {_state(trial, page)}, origin: {trial.origin}")]
     facts = {fact.name: fact.words for fact in rank_card(view, trial, study_scenarios(view))}
     facts["time"] = fmt.duration(trial.busy_seconds)
     if trial.sampler:

@@ -84,7 +84,7 @@ def _hypervolume(view: StudyView) -> Text:
         text.append(f" ({low:.3f} to {high:.3f})", "dim")
     if view.gain:
         newest = list(view.gain.values())[-1]  # they are in the order of finishing
-        text.append(f" {fmt.signed(newest, 3)}", "green" if newest > 0 else "")
+        text.append(f" {fmt.gain(newest)}", "green" if newest > 0 else "")
     return text
 
 

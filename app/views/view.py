@@ -33,7 +33,7 @@ from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+from bertdistill.store.rows import Screened, Study, StudyState, Trial, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.engine.analysis.certainty import Certainty  # numpy: the first picture does without
@@ -73,6 +73,8 @@ class StudyView:
     baseline_number: int | None = None
     certainty: Certainty | None = None
     """How sure scores and the frontier are, once that was computed: see `certain`."""
+    screened: tuple[Screened, ...] = ()
+    """Sub-networks that were evaluated without training."""
 
     @property
     def needs_runner(self) -> bool:
@@ -210,7 +212,8 @@ def read_view(db: Database, name: str) -> StudyView:
     with db.read() as session:
         study = reads.study(session, name)
         trials = reads.trials(session, study.id)
-    return make_view(study, outline(study), trials)
+        screened = reads.screened(session, study.id)
+    return replace(make_view(study, outline(study), trials), screened=tuple(screened))
 
 
 def make_view(

@@ -116,7 +116,7 @@ def _cell(
             return Cell(fmt.setting(losses[trial.number]) if trial.number in losses else fmt.NONE)
         case "gain":
             gain = view.gain.get(trial.number)
-            return Cell("" if gain is None else fmt.signed(gain, 3), "good" if (gain or 0) > 0 else "plain")
+            return Cell(fmt.gain(gain), "good" if (gain or 0) > 0 else "plain")
         case "p_frontier":
             return Cell(chance_words(view, trial))
         case "note":
