@@ -105,6 +105,12 @@ def _results(view: StudyView) -> Iterator[str]:
             yield f"The one with the best {size} is {words}."
     repeated = "" if view.points == len(view.ranked) else f" points, which {len(view.ranked)} trials measured"
     yield f"On the frontier: {len(view.frontier)} of {view.points} ranked {repeated.lstrip() or 'trials'}."
+    if (certainty := view.certainty) is not None and certainty.hypervolume is not None:
+        dominated = [number for number in certainty.on_frontier if not view.ranked[number].on_frontier]
+        tied = sum(map(certainty.plausible, dominated))
+        low, high = certainty.hypervolume
+        more = f" {tied} more cannot be told apart from it." if tied > 0 else ""
+        yield f"The hypervolume is {view.hypervolume:.3f}; that of true scores is {low:.3f} to {high:.3f} (95 %).{more}"
 
 
 def _trial_words(view: StudyView, trial: Trial, size: str, score: str) -> str:
