@@ -172,7 +172,7 @@ def _keys(shown: Sequence[Point], groups: Sequence[str]) -> list[Key]:
     ]
     shapes = [GROUP_SHAPES[group % len(GROUP_SHAPES)] for group in named]
     if any(p.bar is not None for p in shown if p.edge):
-        found.append(Key("95 % interval"))
+        found.append(Key("lines: 95 % interval"))
     return found + [
         Key(safe_line(groups[group], LONGEST_NAME), shape, f"series{group % SERIES}")
         for group, shape in zip(named, shapes, strict=True)
