@@ -1,4 +1,4 @@
-"""Holds a tenth of one's own examples out, for people who have one file: the report split needs one that no training sees.
+"""Holds a tenth of one's own examples out, for people who have one file: the report split needs unseen examples.
 
 It writes two new files and never changes the data itself.
 """
