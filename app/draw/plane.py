@@ -232,7 +232,7 @@ def _area(canvas: Canvas, corners: Sequence[Cell]) -> list[tuple[int, int, int]]
 
 
 def _bars(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> bool:
-    """The intervals of frontier points where there is room for them, and that of the chosen one; whether any."""
+    """The intervals of frontier points if they do not stand too close, and that of the chosen one; whether any."""
     known = [p for p in points if p.bar is not None and p.edge]
     if len(known) * _COLUMNS_FOR_A_BAR > canvas.columns:
         known = []
