@@ -86,7 +86,8 @@ def _hypervolume(asked: _Asked) -> Printed:
 
     steps = study_growth(asked.view)
     rows = [step_row(step) for step in steps]
-    return growth_text(steps, asked.page, short=asked.short), rows, rows
+    known = None if asked.view.certainty is None else asked.view.certainty.hypervolume
+    return growth_text(steps, asked.page, known, short=asked.short), rows, rows
 
 
 def _parallel(asked: _Asked) -> Printed:
@@ -157,6 +158,7 @@ def analysis(
     Importance of parameters, scenarios against the baseline, hypervolume over trials and worker-hours; parallel
     coordinates and slices on request. docs/analysis.md explains how to read them.
     """
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import read_view
 
     if part and part not in PARTS:
@@ -169,7 +171,7 @@ def analysis(
         raise EXCLUSIVE
     ws = workspace(where)
     with reading(ws) as db:
-        view = read_view(db, find_study(db, study).name)
+        view = certain(db, read_view(db, find_study(db, study).name), ws)
     asked = _Asked(ws, view, page_of_output(), method, metrics or [], params or [], short=not part)
     _check_names(asked, part)
     if part:

@@ -124,13 +124,16 @@ def _gain(one: TransferGain) -> str:
     return f"{gap}{spread} over {one.pairs} {'pair' if one.pairs == 1 else 'pairs'} of equal students ({values})"
 
 
-def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> str:
-    """The hypervolume and when it last grew; without `short`, also its curve and every trial."""
+def growth_text(
+    steps: Sequence[Step], page: Page, true: tuple[float, float] | None = None, *, short: bool = False
+) -> str:
+    """The hypervolume, the interval of that of true scores, and when it last grew; without `short`, also its curve and every trial."""
     if not steps:
         return "hypervolume: no trial has ended yet"
     last = steps[-1]
     hours = f"{last.worker_hours:.2f} worker-hours"
-    head = f"hypervolume {last.hypervolume:.3f} after {last.trials} trials and {hours}; {since_words(steps)}"
+    ends = "" if true is None else f" (true {true[0]:.3f} to {true[1]:.3f})"
+    head = f"hypervolume {last.hypervolume:.3f}{ends} after {last.trials} trials and {hours}; {since_words(steps)}"
     if short:
         return head
     look = Look(min(page.width or 78, 110), 14, page.colour, page.ascii_only)
