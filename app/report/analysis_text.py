@@ -127,7 +127,10 @@ def _gain(one: TransferGain) -> str:
 def growth_text(
     steps: Sequence[Step], page: Page, true: tuple[float, float] | None = None, *, short: bool = False
 ) -> str:
-    """The hypervolume, the interval of that of true scores, and when it last grew; without `short`, also its curve and every trial."""
+    """The hypervolume with the interval of that of true scores, and when it last grew.
+
+    Without `short`, also its curve and every trial.
+    """
     if not steps:
         return "hypervolume: no trial has ended yet"
     last = steps[-1]
