@@ -57,9 +57,7 @@ def test_the_list_is_of_all_the_best_first(filled: Database) -> None:
     assert [99.0, 40.0, 1.0] == [one["score"] for one in found]
     assert all(list(SHAPES["screened"]) == list(one) for one in found)
     text = screened_text(view)
-    assert text.startswith(
-        "3 sub-networks evaluated without training on 200 examples each, 2s of CPU time; 1 of them"
-    )
+    assert text.startswith("3 sub-networks evaluated without training on 200 examples each, 2s of CPU time; 1 of them")
     assert "ruined by sharing: trained alone" in text.splitlines()[-1]
     assert "heads" not in text.splitlines()[2]  # all have as many
 
