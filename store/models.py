@@ -243,7 +243,7 @@ class Binned(SQLModel, table=True):
 
 
 class Screened(SQLModel, table=True):
-    """A sub-network of a supernet that was evaluated before any trial. It is not a trial and was not trained."""
+    """A sub-network of a study's supernet, evaluated before any trial. It is not a trial and was not trained."""
 
     __table_args__ = (UniqueConstraint("study_id", "name"),)
 

@@ -294,7 +294,7 @@ class Binned:
 
 @dataclass(frozen=True, kw_only=True)
 class Screened:
-    """A sub-network of a supernet that was evaluated before any trial. It is not a trial and was not trained."""
+    """A sub-network of a study's supernet, evaluated before any trial. It is not a trial and was not trained."""
 
     id: int = 0
     study_id: int

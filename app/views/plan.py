@@ -141,7 +141,11 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     unknown = "unknown until the models and data can be read"
     facts = {
         "trials": f"{planned['trials']} in the budget, "
-        + ("a continuous space" if planned["distinct"] is None else f"{planned['distinct']:,} different ones exist"),
+        + (
+            "more different ones than can be counted"
+            if planned["distinct"] is None
+            else f"{planned['distinct']:,} different ones exist"
+        ),
         "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
         "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,

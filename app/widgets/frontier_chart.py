@@ -142,8 +142,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
         )
         detail = "" if cursor is None else self._reading(cursor)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor, detail=detail, groups=colouring.groups)
-        nothing = "No trial that matches the filter has both scores." if self._filter else ""
-        self.draw(make, empty=nothing or "The first point appears when a trial has both scores.")
+        nothing = "No trial that matches the filter has both metrics of the axes." if self._filter else ""
+        self.draw(make, empty=nothing or "The first point appears when a trial has both metrics of the axes.")
         entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:

@@ -77,7 +77,9 @@ class DataSpec:
 class FineTuneSpec:
     """`[teacher.fine_tune]`: fine-tune the teacher on this task first."""
 
-    epochs: float = key(2.0, help="Passes over the training data.", low=0.01, high=1000)
+    epochs: float = key(
+        2.0, help="Passes over the training data; 0: the model is fine-tuned already.", low=0.01, high=1000
+    )
     learning_rate: float = key(3e-5, help="Peak learning rate.", low=1e-8, high=1)
     batch_size: int = key(16, help="Examples per optimiser step.", low=1)
     warmup_fraction: float = key(
