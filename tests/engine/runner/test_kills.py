@@ -170,6 +170,9 @@ def test_ten_kills_of_workers_and_runner_change_nothing(tmp_path: Path, warm: bo
     runner = ward.spawn()
     kills = {"worker": 0, "runner": 0, **({"parent": 0} if warm else {})}
     forked: set[int] = set()
+    while warm and not forked:  # the preparation is killed in the other study; here the trials must be warm
+        signal.sigtimedwait([signal.SIGUSR2], 0.2)
+        forked |= ward.forked()
     while sum(kills.values()) < KILLS * len(kills) / 2 and ward.read()[0].state == StudyState.RUNNING:
         signal.sigtimedwait([signal.SIGUSR2], dice.uniform(0.5, 20.0 if warm else 6.0))  # a random moment is the point
         victim = dice.choice(["worker", "runner", "both", *(["parent"] if warm else [])])
