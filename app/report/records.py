@@ -147,7 +147,9 @@ SHAPES: dict[str, dict[str, str]] = {
     },
     "machine": {
         "machine": "name",
-        "ssh": "host that ssh is called with; empty for a folder of this machine",
+        "ssh": "host that ssh is called with; empty without ssh",
+        "ray": "head of the Ray cluster that it is a node of; empty without Ray",
+        "node": "which node of it; empty for its only one",
         "folder": "where everything is kept there",
         "slots": "number of workers there",
         "answered_at": "Unix time of its last answer to a runner, or null",

@@ -62,6 +62,7 @@ class Agent:
             "version": package_version(),
             "torch": installed("torch"),
             "python": platform.python_version(),
+            "executable": sys.executable,
             "host": process.host(),
             "boot_id": process.boot_id(),
             "root": str(self.root),
@@ -353,23 +354,33 @@ def _read(path: Path, offset: int, most: int) -> tuple[int, bytes]:
         return 0, b""
 
 
+def opened(folder: str, environ: Mapping[str, str] | None = None) -> Agent:
+    """The agent of that folder, which is made if it is not here; LaunchError if others can write to it."""
+    root = Path(folder).expanduser()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if root.stat().st_mode & 0o022 or root.stat().st_uid != os.getuid():
+        raise LaunchError(f"{root}: others can write to this folder; use one that only you can write to")
+    return Agent(root.resolve(), LocalLauncher(environ=dict(os.environ if environ is None else environ)))
+
+
+def answered(agent: Agent, head: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
+    """The answer to one message; whatever goes wrong is an answer, too."""
+    try:
+        if head["verb"] not in VERBS:
+            raise LaunchError(f"this agent cannot {head['verb']}")
+        verb: Callable[..., Answer] = getattr(agent, head["verb"])
+        value, answers = verb(*head["args"], *blobs)
+        return pack({"value": value}, answers)
+    except Exception as error:  # noqa: BLE001 - the agent's edge: the other side is told, and asks on
+        return pack({"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"})
+
+
 def serve(agent: Agent, source: BinaryIO, sink: BinaryIO) -> None:
     """Answer until the input ends."""
     sink.write(GREETING)
     sink.flush()
     while (asked := unpack(source)) is not None:
-        head, blobs = asked
-        try:
-            if head["verb"] not in VERBS:
-                raise LaunchError(f"this agent cannot {head['verb']}")
-            verb: Callable[..., Answer] = getattr(agent, head["verb"])
-            value, answers = verb(*head["args"], *blobs)
-            answer = pack({"value": value}, answers)
-        except Exception as error:  # noqa: BLE001 - the agent's edge: the other side is told, and asks on
-            answer = pack(
-                {"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"}
-            )
-        sink.write(answer)
+        sink.write(answered(agent, *asked))
         sink.flush()
 
 
@@ -379,13 +390,9 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write("usage: python -P -m bertdistill.engine.launch.agent FOLDER\n")
         return 2
     os.umask(0o077)
-    root = Path(argv[0]).expanduser()
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if root.stat().st_mode & 0o022 or root.stat().st_uid != os.getuid():
-            raise LaunchError(f"{root}: others can write to this folder; use one that only you can write to")
         with contextlib.suppress(BrokenFrame, BrokenPipeError):
-            serve(Agent(root.resolve()), sys.stdin.buffer, sys.stdout.buffer)
+            serve(opened(argv[0]), sys.stdin.buffer, sys.stdout.buffer)
     except (OSError, LaunchError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
