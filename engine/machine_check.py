@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.versions import installed
 from bertdistill.engine.doctor import LOW_DISK_BYTES, Check, kill_proof, toy_command
 from bertdistill.engine.launch.agent import package_version
 from bertdistill.engine.launch.link import Link, link_to
@@ -74,10 +74,7 @@ def _check_version(hello: Mapping[str, Any]) -> Check:
 
 
 def _check_torch(hello: Mapping[str, Any]) -> Check:
-    try:
-        own = version("torch").partition("+")[0]
-    except PackageNotFoundError:
-        own = ""
+    own = installed("torch").partition("+")[0]
     found = str(hello.get("torch", ""))
     if not found:
         return Check("torch", "problem", "torch is not installed there", "Install this package with its dependencies.")

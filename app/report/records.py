@@ -84,6 +84,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "seconds": "running time",
         "folder": "relative to the workspace",
         "log_tail": "last lines of its log",
+        "versions": "of Python and of packages, by name, as its worker reported them",
     },
     "checkpoint": {
         "role": "best or last",
@@ -358,7 +359,14 @@ def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str,
         "seconds": (attempt.ended_at or now) - attempt.started_at,
         "folder": attempt.folder,
         "log_tail": attempt.log_tail,
+        "versions": versions_of(attempt),
     }
+
+
+def versions_of(attempt: Attempt) -> dict[str, str]:
+    """What its worker ran with; empty if it has not reported that."""
+    found: dict[str, str] = attempt.outcome.get("versions", {})
+    return found
 
 
 def checkpoint_row(checkpoint: Checkpoint) -> dict[str, Any]:

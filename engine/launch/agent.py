@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.events import LONGEST_LINE
 from bertdistill.engine.contract.folder import RunPaths, open_regular, read_object, write_json
 from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.versions import OWN, installed
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.devices import cores, gpu_busy, gpu_uuids
 from bertdistill.engine.launch.frames import BrokenFrame, pack, unpack
@@ -32,8 +33,8 @@ from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.protocol import Exit, Handle
 
 PROTOCOL = 1
-POLL_BYTES = 1 << 20
-"""Bytes of the events of one attempt in one answer, and of all of them a multiple."""
+POLL_BYTES = 2 * LONGEST_LINE
+"""Bytes of the events of one attempt in one answer, and of all of them a multiple. Every line that counts fits."""
 ALL_BYTES = 8 << 20
 LOG_BYTES = 1 << 16
 PINS = ".pins"
@@ -269,15 +270,7 @@ VERBS = (
 
 def package_version() -> str:
     """Of this program as it is installed here."""
-    return installed("bertdistill-tui") or "unknown"
-
-
-def installed(package: str) -> str:
-    """The version of a package, which is not imported; empty if it is not here."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    return installed(OWN) or "unknown"
 
 
 def kills_user_processes() -> bool | None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.contract.events import CHECKPOINT, RESULT, parse_event
+from bertdistill.engine.contract.events import CHECKPOINT, LONGEST_LINE, RESULT, parse_event
 from bertdistill.engine.contract.folder import RunPaths, open_to_append, sync_folder, write_json
 from bertdistill.engine.launch.protocol import Exit
 
@@ -55,8 +55,10 @@ class Mirror:
     def take(self, data: bytes, *, all_of_it: bool) -> Gate | None:
         """Append new events up to the first line that waits for files; that line, or None.
 
-        Only whole lines, unless this is `all_of_it`: then also what a worker left unfinished.
+        Only whole lines, unless this is `all_of_it`: then also what a worker left unfinished. A line that is too long
+        to be read comes in parts, as it would never fit into one answer.
         """
+        all_of_it = all_of_it or (len(data) > LONGEST_LINE and b"\n" not in data)
         end = 0
         while end < len(data):
             stop = data.find(b"\n", end) + 1

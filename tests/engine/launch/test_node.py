@@ -201,6 +201,20 @@ def test_what_does_not_fit_into_one_answer_comes_at_once(site: Callable[..., Sit
     assert one.paths().events.read_bytes() == one.far().events.read_bytes()
 
 
+def test_a_line_that_nobody_reads_blocks_nothing(site: Callable[..., Site]) -> None:
+    """Longer than one answer: what comes after it must arrive, though it is skipped itself."""
+    one = site()
+    for paths in (one.paths(), one.far()):
+        paths.folder.mkdir(parents=True)
+        paths.spec.write_text("{}")
+    ended = b'{"k":"ended","t":1}\n'
+    one.far().events.write_bytes(b'{"k":"notice","text":"' + b"x" * 5_000_000 + b'"}\n' + ended)
+    one.node.alive(NAME, one.paths())
+    while one.node.turn():
+        pass
+    assert one.paths().events.read_bytes() == one.far().events.read_bytes()
+
+
 def test_a_checkpoint_is_here_before_its_line(site: Callable[..., Site], tmp_path: Path) -> None:
     """At every call, every recorded checkpoint is here unless its worker has replaced it there."""
     one = site(checkpoint_bytes=700_000)
