@@ -1,6 +1,6 @@
 """An agent on a node of a Ray cluster, as the class of a detached actor. It imports no Ray and keeps no state.
 
-It leaves when nobody has asked for a while and nothing runs, so that its GPUs are free for others.
+It leaves when no call came for a while and nothing runs, so that its GPUs are free for others.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Carrier:
             return answered(self._agent, *asked)
 
     def idle(self) -> bool:
-        """Whether nobody asks, and nothing runs whose GPU Ray would give to others."""
+        """Whether no call comes, and nothing runs whose GPU Ray would give to others."""
         with self._one_at_a_time, contextlib.suppress(OSError, LaunchError):
             return time.monotonic() - self._asked > self._idle and not self._agent.look()[0]["running"]
         return False
