@@ -175,20 +175,25 @@ class Agent:
 
     # ----------------------------------------------------------------------------------------------------------- files
 
-    def pin(self, name: str, checkpoint: str) -> Answer:
+    def pin(self, name: str, checkpoint: str, changes: bool = False) -> Answer:
         """Keep a checkpoint until it is copied, although its worker may replace it; its files with sizes.
 
-        None if its worker has replaced it already.
+        None if its worker has replaced it already. One that `changes`, as its program writes into it again, is copied
+        and not linked.
         """
         paths = RunPaths(self._inside(name))
-        source = self._inside(f"{name}/checkpoints/{checkpoint}")
-        target = paths.folder / PINS / source.name
+        source = self._inside(f"{name}/{checkpoint}")
+        target = paths.folder / PINS / checkpoint.replace("/", "+")
+        if changes:
+            shutil.rmtree(target, ignore_errors=True)
         if not target.is_dir():
             making = target.with_name(f".{target.name}.{os.getpid()}")
             try:
-                shutil.copytree(source, making, copy_function=_link_or_copy, symlinks=True)
-                if _files(making) != _files(source):  # its worker is removing it
-                    return None, []
+                before = _files(source), _times(source)
+                copy = shutil.copy2 if changes else _link_or_copy
+                shutil.copytree(source, making, copy_function=copy, symlinks=True)
+                if _files(making) != _files(source) or (changes and before != (_files(source), _times(source))):
+                    return None, []  # its worker is removing it, or writes the next one into it
                 making.rename(target)
             except (OSError, shutil.Error) as error:
                 if not source.is_dir():
@@ -196,7 +201,7 @@ class Agent:
                 raise LaunchError(f"{source} cannot be kept until it is copied: {error}") from error
             finally:
                 shutil.rmtree(making, ignore_errors=True)
-        return [f"{name}/{PINS}/{source.name}", _files(target)], []
+        return [f"{name}/{PINS}/{target.name}", _files(target)], []
 
     def extra(self, name: str) -> Answer:
         """Other regular files that an attempt left at the top of its folder, with their sizes."""
@@ -319,6 +324,11 @@ def _files(folder: Path) -> list[tuple[str, int]]:
             if path.is_file() and not path.is_symlink():
                 found.append((path.relative_to(folder).as_posix(), path.stat().st_size))
     return sorted(found)
+
+
+def _times(folder: Path) -> list[int]:
+    """When its files were changed, in their order."""
+    return [(folder / name).stat().st_mtime_ns for name, _ in _files(folder)]
 
 
 def _link_or_copy(source: str, target: str) -> None:

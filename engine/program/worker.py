@@ -106,6 +106,7 @@ def main(argv: list[str]) -> int:
         signal.signal(number, note)
     order = ProgramOrder.read(paths.spec)
     events = EventWriter(paths.events)
+    events.moves = order.paths
     try:
         process = _start(order, paths)
     except OSError as error:
