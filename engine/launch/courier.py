@@ -72,7 +72,7 @@ class Courier:
                 if not gate.role:  # what is there may be half of an earlier one
                     shutil.rmtree(part_of(target), ignore_errors=True)
                 yield from self._pull(pinned[0], pinned[1], part_of(target))
-                mirror.place(part_of(target), target, gate.role, anew=not gate.role)
+                mirror.place(part_of(target), target, gate.role, replaces=not gate.role)
                 self.call("drop", pinned[0])
         for cache in gate.caches:
             files, _ = self.call("manifest", cache)

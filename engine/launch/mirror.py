@@ -98,12 +98,12 @@ class Mirror:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def place(self, part: Path, target: Path, role: str = "", *, anew: bool = False) -> None:
+    def place(self, part: Path, target: Path, role: str = "", *, replaces: bool = False) -> None:
         """Give a folder that is complete its name, and let `role` point to it.
 
-        One that has the name stays, or makes room (`anew`).
+        One that has the name stays, or makes room (`replaces`).
         """
-        if anew:
+        if replaces:
             shutil.rmtree(target, ignore_errors=True)
         if target.exists():
             shutil.rmtree(part, ignore_errors=True)
