@@ -17,7 +17,7 @@ from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.versions import installed
 from bertdistill.engine.doctor import LOW_DISK_BYTES, Check, kill_proof, toy_command
 from bertdistill.engine.launch.agent import package_version
-from bertdistill.engine.launch.link import Link, link_to
+from bertdistill.engine.launch.link import RAY_SECONDS, Link, link_to
 from bertdistill.engine.launch.local import COMMAND_VARIABLE
 from bertdistill.engine.launch.machines import Machine, Machines
 from bertdistill.engine.launch.node import Node
@@ -134,7 +134,8 @@ def _check_kill(machine: Machine, machines: Machines, workspace: Path, connect: 
 
     with tempfile.TemporaryDirectory(prefix=".check-", dir=workspace) as scratch:
         place = Path(scratch).resolve()
-        launcher = RemoteLauncher(Node(replace(machine, lost_after=30.0), root, place, fresh))
+        patient = replace(machine, lost_after=2 * RAY_SECONDS if machine.ray else 30.0)
+        launcher = RemoteLauncher(Node(patient, root, place, fresh))
         try:
             noted, stored, end = kill_proof(place, launcher, away)
         except (OSError, StoreError, LaunchError) as error:

@@ -45,8 +45,12 @@ class Carrier:
         threading.Thread(target=self._leave_when_idle, name="idle", daemon=True).start()
 
     def terms(self) -> list[str | int]:
-        """The version of this program that runs here, which an upgrade does not change, and how many GPUs it has."""
+        """The version of this program that runs here, which an upgrade does not change, and how many GPUs it has.
+
+        It is what a new connection asks first, perhaps after the folder was removed.
+        """
         self._asked = time.monotonic()
+        self._agent.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._terms
 
     def answer(self, message: bytes) -> bytes:
@@ -60,7 +64,8 @@ class Carrier:
     def idle(self) -> bool:
         """Whether no call comes, and nothing runs whose GPU Ray would give to others."""
         with self._one_at_a_time, contextlib.suppress(OSError, LaunchError):
-            return time.monotonic() - self._asked > self._idle and not self._agent.look()[0]["running"]
+            if time.monotonic() - self._asked > self._idle:
+                return not (self._agent.root.is_dir() and self._agent.look()[0]["running"])
         return False
 
     def _leave_when_idle(self) -> None:

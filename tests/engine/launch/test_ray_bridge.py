@@ -164,6 +164,15 @@ def test_an_actor_is_found_again_or_replaced(ray: Any, tmp_path: Path, monkeypat
     assert (other is first, ray.killed) == (False, [first])
 
 
+def test_an_actor_whose_folder_was_removed_can_be_used_again(ray: Any, tmp_path: Path) -> None:
+    """As by a check, which is repeated while the actor of the first one has not left yet."""
+    for _ in range(2):
+        actor = actor_on(ray, a_node("b"), str(tmp_path / "far"), -1, {})
+        look = over_frames(lambda asked, one=actor: ray.get(one.answer.remote(asked)), "look", (), b"")[0]  # type: ignore[misc]  # bound at once
+        assert look["running"] == {}
+        (tmp_path / "far").rmdir()
+
+
 def test_an_actor_that_does_not_start_is_not_left_behind(
     ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,8 +218,10 @@ def test_a_stream_that_is_cut_anywhere_has_no_answer(ray: Any, tmp_path: Path) -
 def test_a_carrier_leaves_when_nobody_asks_and_nothing_runs(tmp_path: Path) -> None:
     """While a worker runs it stays: Ray would give its GPU to others."""
     left = threading.Event()
-    Carrier(str(tmp_path / "far"), 0, os.environ, idle=-1.0, leave=left.set)
+    carrier = Carrier(str(tmp_path / "far"), 0, os.environ, idle=-1.0, leave=left.set)
     assert left.wait(30)
+    (tmp_path / "far").rmdir()
+    assert carrier.idle()
     (tmp_path / "hold").touch()
     environ = fake_environment(tmp_path, hold=str(tmp_path / "hold"))
     carrier = Carrier(str(tmp_path / "far"), 0, environ, idle=3600.0, leave=left.set)
