@@ -13,7 +13,8 @@ from pathlib import Path
 from bertdistill.app.draw.svg import CHART_STYLE
 from bertdistill.app.report.pictures import frontier_picture, score_picture
 from bertdistill.app.report.study_material import Material, read_material, score_metrics
-from bertdistill.app.report.study_report import Grid, Section, plane, sections
+from bertdistill.app.report.study_report import Grid, Section, sections
+from bertdistill.app.report.study_summary import plane
 from bertdistill.app.report.table_page import lines_html, page_html, table_html, table_markdown
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.engine.contract.errors import InvalidRequest
