@@ -19,6 +19,7 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES, LATENCY_CACHED
 from bertdistill.engine.contract.terms import online, signals, transfer_share, with_network
+from bertdistill.engine.contract.versions import versions
 from bertdistill.engine.distill.compression.table import passes_of, removed
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
@@ -110,6 +111,7 @@ def run_trial(run: Run) -> dict[str, float]:
         steps=plan.steps,
         examples=plan.examples(plan.steps),
         precision=str(precision).removeprefix("torch."),
+        versions=versions(),
     )
     form = weights_of(spec.settings)
 

@@ -20,6 +20,7 @@ from bertdistill.engine.contract import events as ev
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.versions import versions
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.run import Run
@@ -93,6 +94,7 @@ def out_of_memory(error: Exception) -> str:
 def _prepare(run: Run) -> dict[str, Any]:
     from bertdistill.engine.distill.prepare import prepare
 
+    run.events.emit(ev.STARTED, device=str(run.device), versions=versions())
     facts = prepare(run)
     return {"metrics": dict(facts.teacher_metrics), "facts": facts.to_dict()}
 

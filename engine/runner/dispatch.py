@@ -108,6 +108,7 @@ def program_order(
         attempt=attempt,
         command=spec.program.command,
         directory=spec.program.directory,
+        files=spec.program.files,
         environment=spec.program.environment,
         limit_seconds=spec.program.minutes * 60,
         grace_seconds=spec.runner.grace_seconds,

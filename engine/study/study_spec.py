@@ -107,6 +107,10 @@ class ProgramSection:
     )
     directory: str = key("", help="Working directory of the program; empty: the folder of the study file.")
     environment: dict[str, str] = key({}, help="Additional environment variables of the program.")
+    files: list[str] = key(
+        [],
+        help="Files and folders below the directory that other machines of runner.machines get a copy of; `.` for all.",
+    )
     minutes: float = key(0.0, low=0, help="Time limit of one attempt, after which it is infeasible; 0 means no limit.")
 
 
