@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
@@ -279,6 +280,8 @@ class _Search:
     ) -> dict[str, Value] | None:
         """The sampler's proposal; None if it only finds known or forbidden sets."""
         scale = _Scale(self, past_trials, memory)
+        if self.kind == "gp":
+            return self.modelled(scale, past_trials, seen, startup_trials)
         study = optuna.create_study(
             directions=["minimize"] * len(optimised(self.objectives)),
             sampler=self.sampler(self.kind, self.seed, startup_trials),
@@ -292,6 +295,39 @@ class _Search:
                 return params
             rejected = PastTrial(params, "complete", self.known_values(params) or ())
             study.add_trial(scale.frozen(rejected, 0))
+        return None
+
+    def modelled(
+        self, scale: _Scale, past_trials: Sequence[PastTrial], seen: Seen, startup_trials: int
+    ) -> dict[str, Value] | None:
+        """The most promising new set of the model."""
+        from bertdistill.engine.search.axes import Axes
+        from bertdistill.engine.search.model import Evidence, Model
+
+        if sum(one.state != "running" for one in past_trials) < startup_trials:
+            return None
+        chosen = most_informative(past_trials, scale.point, MAX_HISTORY["gp"])
+        evidence = [
+            Evidence(
+                self.active(one.params),
+                one.state == "running",
+                one.state != "infeasible",
+                scale.full_values(one),
+                max((*one.violations, 0.0)) if scale.violations else None,
+            )
+            for place, one in enumerate(past_trials)
+            if place in chosen
+        ]
+        limits = scale._scaled([objective.threshold for objective in self.objectives])
+
+        def known(params: dict[str, Value]) -> tuple[float | None, ...] | None:
+            found = self.known_values(params)
+            return None if found is None else scale._scaled(found)
+
+        model = Model(evidence, Axes(self.space, self.within, self._cases), self.objectives, limits, known)
+        for params in model.candidates(np.random.default_rng(self.seed)):
+            if not seen.holds(params) and self.allowed(params):
+                return params
         return None
 
     def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
@@ -397,6 +433,10 @@ class _Scale:
         for name, excess in (self._constraints(trial, found) or {}).items():
             made.set_constraint(name, excess)
         return made
+
+    def full_values(self, trial: PastTrial) -> tuple[float | None, ...]:
+        """As far as they are known."""
+        return self._values(trial)
 
     def _values(self, trial: PastTrial) -> tuple[float | None, ...]:
         given = trial.values or (None,) * len(self.objectives)
