@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
+from recorded import Recorded, recorded
 
-from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.families.encoder_plan import Shape
 from bertdistill.engine.families.encoder_sizes import known_metrics
 from bertdistill.engine.pareto.frontier import Objective
@@ -26,7 +25,6 @@ from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.search_section import read_search
 from bertdistill.engine.study.space import Space, Value, resolve
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
-from recorded import Recorded, recorded
 
 Params = Mapping[str, Value]
 
@@ -105,8 +103,15 @@ def squad(noise: float) -> Problem:
     """The space of `sample_configs/squad1-minilm.toml`."""
     aims = (Objective("exact", "maximize"), Objective("params", "minimize"))
     return Problem(
-        "squad", SQUAD, aims, squad_known, squad_score, lambda params: 40.0 * float(params["layers"]), noise,
-        (math.log10(2.4e7), 0.0), (math.log10(1.4e7), 74.5),
+        "squad",
+        SQUAD,
+        aims,
+        squad_known,
+        squad_score,
+        lambda params: 40.0 * float(params["layers"]),
+        noise,
+        (math.log10(2.4e7), 0.0),
+        (math.log10(1.4e7), 74.5),
     )
 
 
@@ -168,8 +173,15 @@ def families(noise: float) -> Problem:
     """Three families with eleven parameters, of which five to six count at a time."""
     aims = (Objective("accuracy", "maximize"), Objective("params", "minimize"))
     return Problem(
-        "families", FAMILIES, aims, families_known, families_score, families_seconds, noise,
-        (7.4, 50.0), (math.log10(9000), 89.0),
+        "families",
+        FAMILIES,
+        aims,
+        families_known,
+        families_score,
+        families_seconds,
+        noise,
+        (7.4, 50.0),
+        (math.log10(9000), 89.0),
     )
 
 
@@ -210,8 +222,16 @@ class Replay:
         """With the study's objectives."""
         spec = self.study.spec
         return Problem(
-            self.study.name, spec.search, spec.objectives[:2], self.known,
-            lambda params: self.answer(params)[0], lambda params: self.answer(params)[1], noise, corner, ideal, spec.fixed,
+            self.study.name,
+            spec.search,
+            spec.objectives[:2],
+            self.known,
+            lambda params: self.answer(params)[0],
+            lambda params: self.answer(params)[1],
+            noise,
+            corner,
+            ideal,
+            spec.fixed,
         )
 
     def _inputs(self, sets: Sequence[Params]) -> np.ndarray:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, GPSampler
+from problems import Problem
 
 from bertdistill.engine.search.axes import Axes
 from bertdistill.engine.search.optimiser import _Scale, _Search, derive_seed
 from bertdistill.engine.search.past import Memory, PastTrial
 from bertdistill.engine.study.space import Value
-from problems import Problem
 
 
 def optuna_gp(problem: Problem, history: Sequence[PastTrial], seed: int) -> dict[str, Value]:

@@ -25,12 +25,13 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of torch and scipy compete
 
+from problems import PROBLEMS, Problem
+from rivals import RIVALS
+
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.search.optimiser import derive_seed, propose
 from bertdistill.engine.search.past import PastTrial
 from bertdistill.engine.study.space import Value
-from problems import PROBLEMS, Problem
-from rivals import RIVALS
 
 STARTUP = 5
 LOOKS = (12, 20, 40, 60)
@@ -60,9 +61,7 @@ def _answered(problem: Problem, params: dict[str, Value], place: int, seed: int)
     return PastTrial(params, "complete", (problem.score(params) + noise, known))
 
 
-def _next(
-    problem: Problem, kind: str, history: Sequence[PastTrial], seed: int, index: int
-) -> dict[str, Value]:
+def _next(problem: Problem, kind: str, history: Sequence[PastTrial], seed: int, index: int) -> dict[str, Value]:
     finished = sum(one.state == "complete" for one in history)
     if kind in RIVALS and finished >= STARTUP:
         try:

@@ -16,9 +16,10 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 
+from recorded import Recorded, Row, recorded
+
 from bertdistill.engine.pareto.frontier import hypervolume, oriented, unit_points
 from bertdistill.engine.runner.stopping import Finished, should_stop
-from recorded import Recorded, Row, recorded
 
 STUDIES = ("sst2-smallest", "sst2-mixed", "sst2-ladder", "cola-ladder", "emotion-ladder", "survey-sst2")
 RULES: dict[str, tuple[str, int, float, float]] = {
@@ -41,8 +42,15 @@ def replay(study: Recorded, order: Sequence[Row], rule: tuple[str, int, float, f
         stop = 1.0
         for i, (share, _) in enumerate(row.curve):
             if should_stop(
-                row.curve[: i + 1], row.known, finished, objectives,
-                rule=name, chance=chance, quantile=quantile, min_trials=least, score=objectives[0],
+                row.curve[: i + 1],
+                row.known,
+                finished,
+                objectives,
+                rule=name,
+                chance=chance,
+                quantile=quantile,
+                min_trials=least,
+                score=objectives[0],
             ):
                 stop = share
                 break
@@ -62,7 +70,9 @@ def volume(study: Recorded, every: Sequence[Row], rows: Sequence[Row]) -> float:
     return hypervolume([unit[id(row)] for row in rows], (1.0,) * len(objectives))
 
 
-def outcomes(study: Recorded, rule: tuple[str, int, float, float], orders: int, trials: int) -> Iterator[tuple[float, float]]:
+def outcomes(
+    study: Recorded, rule: tuple[str, int, float, float], orders: int, trials: int
+) -> Iterator[tuple[float, float]]:
     """(worker time, hypervolume), as parts of those without stopping, by order."""
     for seed in range(orders):
         order = random.Random(seed).sample(study.rows, len(study.rows))[: trials or None]
@@ -82,7 +92,9 @@ def main() -> None:
         cells, times, volumes = list[str](), list[float](), list[float]()
         for study in studies:
             time, kept = zip(*outcomes(study, rule, options.orders, options.trials), strict=True)
-            cells.append(f"{100 * statistics.mean(time):.0f}, {100 * statistics.mean(kept):.1f} ({100 * min(kept):.0f})")
+            cells.append(
+                f"{100 * statistics.mean(time):.0f}, {100 * statistics.mean(kept):.1f} ({100 * min(kept):.0f})"
+            )
             times.append(statistics.mean(time))
             volumes.append(statistics.mean(kept))
         mean = f"{100 * statistics.mean(times):.1f}, {100 * statistics.mean(volumes):.1f}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bertdistill.engine.pareto.frontier import Objective, dominates, feasible, optimised, oriented
-from bertdistill.engine.runner.forecast import ending
+from bertdistill.engine.search.forecast import ending
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
 Curve = Sequence[tuple[float, float]]
@@ -105,9 +105,7 @@ def scored(objectives: Sequence[Objective]) -> Objective | None:
     return learned[0] if len(learned) == 1 and learned[0].metric in scores else None
 
 
-def from_there(
-    trial: Finished, share: float, score: Objective, near_by: float = NEAR
-) -> tuple[float, float] | None:
+def from_there(trial: Finished, share: float, score: Objective, near_by: float = NEAR) -> tuple[float, float] | None:
     """(value at this share of its training, final value) of a trial, None when not evaluated there."""
     final = trial.values.get(score.metric)
     near = [value for at, value in trial.curve if abs(at - share) <= near_by and math.isfinite(value)]
@@ -128,6 +126,8 @@ def _rival(
     mine = oriented({**known, score.metric: 0.0}, objectives)
     fit = [(oriented(one.values, objectives), i) for i, one in enumerate(finished) if feasible(one.values, objectives)]
     found = [
-        (at[place], at, i) for at, i in fit if all(a <= b for k, (a, b) in enumerate(zip(at, mine, strict=True)) if k != place)
+        (at[place], at, i)
+        for at, i in fit
+        if all(a <= b for k, (a, b) in enumerate(zip(at, mine, strict=True)) if k != place)
     ]
     return finished[min(found)[2]] if found else None

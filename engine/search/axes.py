@@ -22,7 +22,6 @@ Rows = np.ndarray
 MOST_LISTED = 200
 """A range of more whole numbers than this is drawn from as if it were continuous."""
 SWAPPED = 0.2
-WARP = True
 """Fraction of a centre's coordinates that are drawn anew."""
 
 
@@ -53,6 +52,11 @@ class Axis:
         return label or words
 
     @cached_property
+    def continuous(self) -> bool:
+        """Whether it is a range of numbers without steps."""
+        return self.whole.kind == "float" and not self.listed
+
+    @cached_property
     def places(self) -> np.ndarray:
         """Where each listed value is on the axis: choices by rank, so 16, 32, 48 and 64 are equally far apart."""
         count = len(self.listed)
@@ -79,8 +83,10 @@ class Axis:
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Places of random values."""
-        return self.allowed[rng.integers(len(self.allowed), size=count)] if self.category else self._settled(
-            rng.uniform(*self.ends, size=count)
+        return (
+            self.allowed[rng.integers(len(self.allowed), size=count)]
+            if self.category
+            else self._settled(rng.uniform(*self.ends, size=count))
         )
 
     def move(self, places: np.ndarray, spread: float, rng: np.random.Generator) -> np.ndarray:
@@ -91,6 +97,11 @@ class Axis:
         low, high = self.ends
         moved = places + spread * (high - low) * rng.standard_normal(len(places))
         return self._settled(np.clip(high - np.abs(high - low - np.abs(moved - low)), low, high))
+
+    def is_drawable(self, places: np.ndarray) -> np.ndarray:
+        """Whether each place may be drawn."""
+        low, high = self.ends
+        return np.isin(places, self.allowed) if self.listed else (low <= places) & (places <= high)
 
     def place(self, value: Value) -> float:
         """Where a value is; a float that is none of those listed counts at its number."""
@@ -114,11 +125,14 @@ class Axis:
         return min(max(first + round((number - first) / step) * step, first), last)
 
     def columns(self, places: np.ndarray) -> np.ndarray:
-        """(rows, columns) for a model: two categories are one apart, an inactive parameter is in the middle."""
+        """(rows, columns) for a model: two categories are one apart, an inactive parameter is in the middle.
+
+        Continuous ranges are compressed towards their ends. Their best value is hardly ever an end, but a model is
+        least certain there, so proposals would pile up in the corners.
+        """
         if not self.category:
-            if WARP and self.whole.kind == "float":
-                places = (1 - np.cos(math.pi * np.clip(places, 0, 1))) / 2
-            return np.nan_to_num(places, nan=0.5)[:, None]
+            inner = np.nan_to_num(places, nan=0.5)
+            return ((1 - np.cos(math.pi * np.clip(inner, 0, 1))) / 2 if self.continuous else inner)[:, None]
         return math.sqrt(0.5) * (places[:, None] == self.places[None, :])
 
     def _settled(self, places: np.ndarray) -> np.ndarray:
@@ -152,7 +166,10 @@ class Axes:
         """The rows of parameter sets."""
         return np.array(
             [
-                [axis.place(one[name]) if name in one else np.nan for name, axis in zip(self._names, self.axes, strict=True)]
+                [
+                    axis.place(one[name]) if name in one else np.nan
+                    for name, axis in zip(self._names, self.axes, strict=True)
+                ]
                 for one in sets
             ],
             dtype=float,
@@ -173,10 +190,17 @@ class Axes:
         moved = [axis.move(found[:, i], spread, rng) for i, axis in enumerate(self.axes)]
         return self._filled(np.stack(moved, axis=1) if moved else found, rng)
 
+    def drawable(self, rows: Rows) -> np.ndarray:
+        """(rows, parameters) whether each place may be drawn; not if the parameter is inactive there."""
+        found = [axis.is_drawable(rows[:, i]) for i, axis in enumerate(self.axes)]
+        return np.stack(found, axis=1) if found else np.zeros(rows.shape, dtype=bool)
+
     def settled(self, rows: Rows) -> Rows:
         """The rows without the parameters that are inactive in them."""
         kinds, which = np.unique(rows[:, self._deciding], axis=0, return_inverse=True)
-        masks = np.array([self._mask(tuple(kind), rows[np.flatnonzero(which.ravel() == i)[0]]) for i, kind in enumerate(kinds)])
+        masks = np.array(
+            [self._mask(tuple(kind), rows[np.flatnonzero(which.ravel() == i)[0]]) for i, kind in enumerate(kinds)]
+        )
         return np.where(masks[which.ravel()], rows, np.nan)
 
     def columns(self, rows: Rows) -> np.ndarray:
@@ -185,7 +209,9 @@ class Axes:
         return np.hstack(found) if found else np.zeros((len(rows), 0))
 
     def _filled(self, rows: Rows, rng: np.random.Generator) -> Rows:
-        drawn = [np.where(np.isnan(rows[:, i]), axis.draw(rng, len(rows)), rows[:, i]) for i, axis in enumerate(self.axes)]
+        drawn = [
+            np.where(np.isnan(rows[:, i]), axis.draw(rng, len(rows)), rows[:, i]) for i, axis in enumerate(self.axes)
+        ]
         return np.stack(drawn, axis=1) if drawn else rows
 
     def _mask(self, kind: tuple[float, ...], row: np.ndarray) -> list[bool]:

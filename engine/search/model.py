@@ -1,11 +1,12 @@
 """What past trials teach about parameter sets that were not tried, and the one that promises the most hypervolume.
 
-Known metrics count exactly, scores are modelled, and trials that still run are taken to end as expected. It proposes
-nothing that may not be proposed, but whether that is so is asked of others.
+Known metrics count exactly, scores are modelled, and trials that still run are taken to end as expected. Whether a set
+may be proposed is asked of others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,16 +22,15 @@ from bertdistill.engine.search.process import Array, Process
 from bertdistill.engine.study.space import Parameter, Value
 
 DRAWN, ARCHITECTURES = 2048, 192
-"""Random candidates, and how many different students they are of: sizes of a student are worked out in 0.4 ms."""
+"""Random candidates, and how many different students they are of: the sizes of a student take 0.4 ms."""
 NEAR, NEAR_ARCHITECTURES = 1024, 64
 CENTRES = 16
-LINEAR = False
 SPREADS = (0.1, 0.03)
 """Standard deviations around a centre, as fractions of a parameter's range."""
-MOST_TRIALS = 500
 LOOKED_AT = 200
 """Best candidates of which one must be new."""
-
+UNEQUAL = 0.25
+"""Standard deviation of the logarithms of seconds from which costs are told apart."""
 SHAPING = frozenset({"family", "weights", "transfer_share"})
 """Keys of training that change the size of a student, too."""
 
@@ -46,6 +46,18 @@ class Evidence:
     values: tuple[float | None, ...]
     violation: float | None = None
     """The worst of further constraints, above 0 if violated."""
+    seconds: float | None = None
+    """What it cost, once it is complete."""
+    doubt: float | None = None
+    """Of a running trial whose values are predicted from its curve: their standard deviation."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """The oriented score of a student that was evaluated without training."""
+
+    params: Mapping[str, Value]
+    score: float
 
 
 Known = Callable[[dict[str, Value]], tuple[float | None, ...] | None]
@@ -67,48 +79,87 @@ class Model:
         objectives: Sequence[Objective],
         limits: Sequence[float | None],
         known: Known,
+        *,
+        hints: Sequence[Hint] = (),
+        per_second: bool = False,
     ) -> None:
-        """`limits` are the oriented thresholds."""
-        self.axes, self._objectives, self._limits, self._known = axes, objectives, limits, known
-        self._evidence = evidence
+        """`limits` are the oriented thresholds; `per_second` divides gains by what a trial costs."""
+        self._evidence, self.axes, self._objectives, self._limits = evidence, axes, objectives, limits
+        self._known, self._hints, self._per_second = known, hints, per_second
         self._facts: dict[bytes, tuple[float | None, ...] | None] = {}
         self._shaping = [i for i, axis in enumerate(axes.axes) if shapes(axis.whole)]
         self._rows = axes.rows([one.params for one in evidence])
-        self._known_of = self._facts_of(self._rows)
-        self.known = ~np.isnan(self._known_of).any(axis=0)
-        self._unit = _Unit(self._known_of[:, self.known])
+        self._own = self._facts_of(self._rows)
+        self._certain = ~np.isnan(self._own).any(axis=0)
         self._wanted = [i for i, objective in enumerate(objectives) if not objective.constraint]
-        self._processes = {i: self._process(i) for i in np.flatnonzero(~self.known)}
+        self._running = np.array([one.running for one in evidence], dtype=bool)
 
-    # ---------------------------------------------------------------------------------------- processes
+    # ------------------------------------------------------------------------------------------------------ processes
 
     def inputs(self, rows: Rows, facts: Array) -> Array:
-        """What the processes see of rows: parameters, and what is known of the students."""
-        return np.hstack([self.axes.columns(rows), self._unit(facts[:, self.known])])
+        """What the processes see of rows: parameters, what is known of the students, and what hints say of them."""
+        seen = [self.axes.columns(rows), self._unit(facts[:, self._certain])]
+        if self._hinted is not None:
+            seen.append(self._hinted.at(self._hint_columns(rows))[0][:, None])
+        return np.hstack(seen)
 
     @cached_property
-    def groups(self) -> Array:
+    def _groups(self) -> Array:
+        """Each fact and the hint is a group of its own."""
         first = int(self.axes.groups.max(initial=-1)) + 1
-        return np.concatenate([self.axes.groups, first + np.arange(int(self.known.sum()))])
+        return np.concatenate(
+            [self.axes.groups, np.arange(first, first + int(self._certain.sum()) + bool(self._hints))]
+        )
+
+    @cached_property
+    def _hinted(self) -> Process | None:
+        """The score without training, in standard deviations, from the shape of a student alone."""
+        if not self._hints:
+            return None
+        y = np.array([one.score for one in self._hints])
+        rows = self.axes.rows([one.params for one in self._hints])
+        return Process(self._hint_columns(rows), (y - y.mean()) / (y.std() or 1.0), self.axes.groups)
+
+    def _hint_columns(self, rows: Rows) -> Array:
+        shape = np.full_like(rows, np.nan)
+        shape[:, self._shaping] = rows[:, self._shaping]
+        return self.axes.columns(shape)
+
+    def _unit(self, facts: Array) -> Array:
+        """Known metrics in the unit interval over the trials."""
+        seen = self._own[:, self._certain]
+        low, span = seen.min(axis=0, initial=np.inf), np.ptp(seen, axis=0)
+        found: Array = (facts - low) / np.where(span > 0, span, 1.0)
+        return found
 
     @cached_property
     def _inputs(self) -> Array:
-        return self.inputs(self._rows, self._known_of)
+        return self.inputs(self._rows, self._own)
 
     @cached_property
-    def _running(self) -> Array:
-        return np.array([one.running for one in self._evidence], dtype=bool)
+    def _processes(self) -> Mapping[int, Process]:
+        """Of each objective that is not known before."""
+        return {
+            i: self._process([one.values[i] for one in self._evidence], foretold=True)
+            for i in np.flatnonzero(~self._certain)
+        }
 
-    def _process(self, i: int) -> Process:
-        """Of one objective. A constraint that is not aimed at is like any other."""
-        return self._of([None if one.running else one.values[i] for one in self._evidence])
-
-    def _of(self, values: Sequence[float | None]) -> Process:
-        seen = np.array([value is not None for value in values], dtype=bool)
-        y = np.array([value for value in values if value is not None], dtype=float)
-        linear = np.flatnonzero(self.groups > self.axes.groups.max(initial=-1)) if LINEAR else None
-        found = Process(self._inputs[seen], y, self.groups, linear=linear)
-        return found.believing(self._inputs[self._running]) if self._running.any() and len(y) else found
+    def _process(self, values: Sequence[float | None], *, foretold: bool = False) -> Process:
+        """Of a number that trials have. Running ones count if their value is foretold, else as it is expected."""
+        doubts = [one.doubt if one.running else 0.0 for one in self._evidence]
+        seen = np.array(
+            [
+                v is not None and (not run or (foretold and d is not None))
+                for v, run, d in zip(values, self._running, doubts, strict=True)
+            ],
+            dtype=bool,
+        )
+        y = np.array([v for v, there in zip(values, seen, strict=True) if there], dtype=float)
+        noise = np.array([d for d, there in zip(doubts, seen, strict=True) if there], dtype=float) ** 2
+        linear = np.array([len(self._groups) - 1]) if self._hints else None
+        found = Process(self._inputs[seen], y, self._groups, linear=linear, known_noise=noise)
+        waiting = self._running & ~seen
+        return found.believing(self._inputs[waiting]) if waiting.any() and len(y) else found
 
     @cached_property
     def _hurdles(self) -> list[tuple[Process, float]]:
@@ -119,75 +170,98 @@ class Model:
             if limit is not None and i in self._processes and self._objectives[i].constraint
         ]
         if not all(one.runs for one in self._evidence):
-            found.append((self._of([None if one.running else float(not one.runs) for one in self._evidence]), 0.5))
+            found.append((self._process([float(not one.runs) for one in self._evidence]), 0.5))
         if any(one.violation is not None for one in self._evidence):
-            found.append((self._of([None if one.running else one.violation for one in self._evidence]), 0.0))
+            found.append((self._process([one.violation for one in self._evidence]), 0.0))
         return found
 
-    # ------------------------------------------------------------------------------------------- gains
+    @cached_property
+    def cost(self) -> Process | None:
+        """Of the logarithm of a trial's seconds; None if trials cost about the same, or too few are known."""
+        logs = [math.log(max(one.seconds, 1e-3)) if one.seconds else None for one in self._evidence]
+        seen = [one for one in logs if one is not None]
+        return self._process(logs) if len(seen) > 3 and float(np.std(seen)) > UNEQUAL else None
+
+    # ---------------------------------------------------------------------------------------------------------- gains
 
     def beliefs(self, rows: Rows, facts: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the objectives that are aimed at."""
         inputs, mean = self.inputs(rows, facts), facts[:, self._wanted].copy()
         sd = np.zeros_like(mean)
         for place, i in enumerate(self._wanted):
-            if not self.known[i]:
+            if not self._certain[i]:
                 mean[:, place], sd[:, place] = self._processes[i].at(inputs)
         return mean, sd
 
     @cached_property
-    def frontier(self) -> tuple[Array, Array, Array]:
-        """Points as believed, the best of each coordinate, and the reference point."""
-        counted = np.array([one.running or self._counts(one) for one in self._evidence], dtype=bool)
-        mean, _ = self.beliefs(self._rows[counted], self._known_of[counted])
-        seen = np.array(
-            [[one.values[i] for i in self._wanted] for one in self._evidence if not one.running and self._counts(one)],
-            dtype=float,
-        ).reshape(-1, len(self._wanted))
-        low = seen.min(axis=0, initial=np.inf)
-        high = seen.max(axis=0, initial=-np.inf)
-        corner = [
-            self._limits[i] if self._limits[i] is not None else high[place] + MARGIN * ((high - low)[place] or 1.0)
-            for place, i in enumerate(self._wanted)
-        ]
-        return mean, low, np.array(corner, dtype=float)
+    def counted(self) -> Array:
+        """Whether each trial may be on the frontier: it is feasible, or runs."""
+        return np.array([one.running or self._is_feasible(one) for one in self._evidence], dtype=bool)
 
     @cached_property
-    def _leading(self) -> Rows:
-        """The rows of the frontier."""
-        counted = np.array([one.running or self._counts(one) for one in self._evidence], dtype=bool)
-        points = [tuple(point) for point in self.frontier[0].tolist()]
-        found: Rows = self._rows[counted][np.array(non_dominated(points), dtype=bool)]
-        return found
+    def frontier(self) -> Array:
+        """The points of the trials that count, as believed: a score that was lucky is not taken at its word."""
+        return self.beliefs(self._rows[self.counted], self._own[self.counted])[0]
 
-    def _counts(self, one: Evidence) -> bool:
+    @cached_property
+    def box(self) -> tuple[Array, Array]:
+        """The best of each coordinate, and the reference point; both as the growth of a study is shown."""
+        done = [one for one in self._evidence if not one.running and self._is_feasible(one)]
+        seen = np.array([[one.values[i] for i in self._wanted] for one in done], dtype=float)
+        seen = seen.reshape(-1, len(self._wanted))
+        if not len(seen):
+            seen = np.zeros((1, len(self._wanted)))
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        wide = np.where(high > low, high - low, 1.0)
+        limits = [self._limits[i] for i in self._wanted]
+        corner = [a + MARGIN * b if limit is None else limit for a, b, limit in zip(high, wide, limits, strict=True)]
+        return low, np.maximum(np.array(corner, dtype=float), low + 1e-9)
+
+    def _is_feasible(self, one: Evidence) -> bool:
         pairs = zip(one.values, self._limits, strict=True)
         return one.runs and all(v is not None and (limit is None or v <= limit) for v, limit in pairs)
 
     def gain(self, rows: Rows, facts: Array) -> Array:
-        """The logarithm of the expected gain of hypervolume of each row."""
+        """The logarithm of the expected gain of hypervolume of each row, if so wished per second."""
         mean, sd = self.beliefs(rows, facts)
-        points, low, corner = self.frontier
-        span = np.where(corner > low, corner - low, 1.0)
-        found = np.log(np.maximum(expected_gain((mean - low) / span, sd / span, (points - low) / span), 1e-300))
+        low, corner = self.box
+        span = corner - low
+        gains = expected_gain((mean - low) / span, sd / span, (self.frontier - low) / span)
+        found: Array = np.log(np.maximum(gains, 1e-300))
         inputs = self.inputs(rows, facts)
         for process, limit in self._hurdles:
             mean, sd = process.at(inputs)
             found += log_ndtr((limit - mean) / sd)
+        if self._per_second and self.cost is not None:
+            found -= self.cost.at(inputs)[0]
         return found
 
-    # -------------------------------------------------------------------------------------- candidates
+    # ----------------------------------------------------------------------------------------------------- candidates
 
     def candidates(self, rng: np.random.Generator) -> Iterator[dict[str, Value]]:
         """Parameter sets, the most promising first."""
-        rows, facts = self._possible(self._drawn(rng))
-        values = self.gain(rows, facts)
-        for spread in SPREADS:
-            best = rows[np.argsort(-values, kind="stable")[:CENTRES]]
-            near, known = self._possible(self._near(np.vstack([best, self._leading]), spread, rng))
-            rows, values = np.vstack([rows, near]), np.concatenate([values, self.gain(near, known)])
+        rows, _, values = self.searched(rng)
         for place in np.argsort(-values, kind="stable")[:LOOKED_AT]:
             yield self.axes.params(rows[place])
+
+    def searched(self, rng: np.random.Generator) -> tuple[Rows, Array, Array]:
+        """Candidates with their facts and gains: random ones, then more around the best and around the frontier.
+
+        Not the exact optimum: as long as little is known, that is in a corner of the space.
+        """
+        rows, facts = self._possible(self._drawn(rng))
+        values = self.gain(rows, facts)
+        leading = self._rows[self.counted][
+            np.array(non_dominated(list(map(tuple, self.frontier.tolist()))), dtype=bool)
+        ]
+        for spread in SPREADS:
+            best = rows[np.argsort(-values, kind="stable")[:CENTRES]]
+            if not len(best) + len(leading):
+                break
+            near, known = self._possible(self._near(np.vstack([best, leading]), spread, rng))
+            rows, facts = np.vstack([rows, near]), np.vstack([facts, known])
+            values = np.concatenate([values, self.gain(near, known)])
+        return rows, facts, values
 
     def _drawn(self, rng: np.random.Generator) -> Rows:
         rows = self.axes.draw(rng, DRAWN)
@@ -195,10 +269,11 @@ class Model:
         return self.axes.settled(rows)
 
     def _near(self, centres: Rows, spread: float, rng: np.random.Generator) -> Rows:
-        """Around centres: of half of them the student stays as it is."""
+        """Around centres: half of the students stay as they are."""
         chosen = centres[rng.integers(len(centres), size=NEAR_ARCHITECTURES)]
         moved = self.axes.near(chosen, spread, rng)
-        moved[::2, self._shaping] = np.where(np.isnan(chosen), moved, chosen)[::2, self._shaping]
+        same = np.ix_(np.arange(0, NEAR_ARCHITECTURES, 2), self._shaping)
+        moved[same] = np.where(self.axes.drawable(chosen), chosen, moved)[same]
         of = rng.integers(NEAR_ARCHITECTURES, size=NEAR)
         rows = self.axes.near(chosen[of], spread, rng)
         rows[:, self._shaping] = moved[of][:, self._shaping]
@@ -213,6 +288,8 @@ class Model:
 
     def _facts_of(self, rows: Rows) -> Array:
         """(rows, objectives) that are known; NaN if not, infinite if there is no such student."""
+        if not self._shaping:
+            return np.full((len(rows), len(self._objectives)), np.nan)
         shaped = np.nan_to_num(rows[:, self._shaping], nan=-1.0)
         _, first, which = np.unique(shaped, axis=0, return_index=True, return_inverse=True)
         found = np.array([self._fact(rows[place], shaped[place].tobytes()) for place in first], dtype=float)
@@ -225,16 +302,3 @@ class Model:
         if fact is None:
             return (np.inf,) * len(self._objectives)
         return tuple(np.nan if value is None else value for value in fact)
-
-
-class _Unit:
-    """Columns scaled to the unit interval over the trials."""
-
-    def __init__(self, columns: Array) -> None:
-        self._low = columns.min(axis=0) if len(columns) else np.zeros(columns.shape[1])
-        span = columns.max(axis=0) - self._low if len(columns) else np.ones(columns.shape[1])
-        self._span = np.where(span > 0, span, 1.0)
-
-    def __call__(self, columns: Array) -> Array:
-        found: Array = (columns - self._low) / self._span
-        return found

@@ -102,7 +102,11 @@ def fit(x: Array, y: Array, groups: Array, linear: Array, extra: Array) -> Hyper
     """The most probable constants, from two starts."""
     count = int(groups.max()) + 1 if len(groups) else 0
     expected = math.log(LENGTH * math.sqrt(max(1, count)))  # more parameters: each matters less
-    apart = np.stack([_squares(x[:, groups == i], x[:, groups == i]) for i in range(count)]) if count else np.zeros((0, len(x), len(x)))
+    apart = (
+        np.stack([_squares(x[:, groups == i], x[:, groups == i]) for i in range(count)])
+        if count
+        else np.zeros((0, len(x), len(x)))
+    )
     fixed = x[:, linear] @ x[:, linear].T + np.diag(extra + SMALLEST_NOISE)
     prior = np.array([expected] * count + [0.0, NOISE_AT])
     spread = np.array([LENGTH_SPREAD] * count + [HEIGHT_SPREAD, NOISE_SPREAD])

@@ -140,7 +140,11 @@ def test_a_forecast_of_losses_is_that_of_scores_upside_down() -> None:
     """What falls is predicted like what rises."""
     objectives = (Objective("search_loss", "minimize"), OBJECTIVES[1])
     turned = [
-        Finished(one.name, [(at, -v) for at, v in one.curve], {"search_loss": -one.curve[-1][1], "params": one.values["params"]})
+        Finished(
+            one.name,
+            [(at, -v) for at, v in one.curve],
+            {"search_loss": -one.curve[-1][1], "params": one.values["params"]},
+        )
         for one in FINISHED
     ]
     more = {"rule": "forecast", "chance": 0.05, "finished": turned, "objectives": objectives}

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from bertdistill.engine.runner.forecast import Ending, ending
+from bertdistill.engine.search.forecast import Ending, ending
 
 
 def test_equal_gains_are_expected_again() -> None:
