@@ -17,6 +17,7 @@ from bertdistill.engine.analysis.comparison import Comparison, MetricRow
 from bertdistill.engine.analysis.coordinates import Axis, Parallel, Slice, Stretch, stretches
 from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Confusion, Judged, QuestionErrors, Tally
 from bertdistill.engine.analysis.growth import Step, last_gain
+from bertdistill.engine.search.outlook import Outlook
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
@@ -140,6 +141,15 @@ def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> st
     titles = ["trial", "worker-hours", "gain", "hypervolume"]
     table = text_table(titles, rows, right=titles, indent="  ")
     return f"{head}\n\n{table}\n\n{curves_chart([curve], 'worker-hours', look)}"
+
+
+def outlook_text(found: Outlook | None) -> str:
+    """What the next trials are worth; one line."""
+    if found is None:
+        return "too few trials have ended to say what the next ones would add"
+    gain, low, high = (f"{max(0.0, value):.1f}" for value in found.percent)
+    cost = "" if found.seconds is None else f" in {fmt.duration(found.seconds)} of worker time"
+    return f"the next {found.trials} trials are expected to add {gain} % ({low} to {high}){cost}"
 
 
 def since_words(steps: Sequence[Step]) -> str:

@@ -42,13 +42,10 @@ class _Cells:
     def __init__(self, others: Array, along: Array) -> None:
         inside = (others < 1).all(axis=1) & (along < 1)
         others, along = others[inside], along[inside]
-        edges = [np.unique(column[column > -np.inf]) for column in others.T]
-        self._starts = np.array(list(itertools.product(*[np.r_[-np.inf, edge] for edge in edges]))).reshape(
-            -1, others.shape[1]
-        )
-        self._stops = np.array(list(itertools.product(*[np.r_[edge, 1.0] for edge in edges]))).reshape(
-            -1, others.shape[1]
-        )
+        edges = [np.unique(column) for column in others.T]
+        starts = list(itertools.product(*[[-math.inf, *edge] for edge in edges]))
+        stops = list(itertools.product(*[[*edge, 1.0] for edge in edges]))
+        self._starts, self._stops = (np.array(one).reshape(len(starts), others.shape[1]) for one in (starts, stops))
         below = (others[None, :, :] <= self._starts[:, None, :]).all(axis=2)
         self._height = np.where(below, along[None, :], 1.0).min(axis=1, initial=1.0)
 

@@ -89,7 +89,7 @@ class Model:
         self._facts: dict[bytes, tuple[float | None, ...] | None] = {}
         self._shaping = [i for i, axis in enumerate(axes.axes) if shapes(axis.whole)]
         self._rows = axes.rows([one.params for one in evidence])
-        self._own = self._facts_of(self._rows)
+        self._own = self.facts_of(self._rows)
         self._certain = ~np.isnan(self._own).any(axis=0)
         self._wanted = [i for i, objective in enumerate(objectives) if not objective.constraint]
         self._running = np.array([one.running for one in evidence], dtype=bool)
@@ -112,13 +112,20 @@ class Model:
         )
 
     @cached_property
+    def _main(self) -> Array:
+        """A score depends on which student it is more than on how it was trained."""
+        groups = np.arange(int(self._groups.max(initial=-1)) + 1)
+        return np.isin(groups, self._shaping) | (groups >= len(self.axes.axes))
+
+    @cached_property
     def _hinted(self) -> Process | None:
         """The score without training, in standard deviations, from the shape of a student alone."""
         if not self._hints:
             return None
         y = np.array([one.score for one in self._hints])
         rows = self.axes.rows([one.params for one in self._hints])
-        return Process(self._hint_columns(rows), (y - y.mean()) / (y.std() or 1.0), self.axes.groups)
+        shapes = np.isin(np.arange(len(self.axes.axes)), self._shaping)
+        return Process(self._hint_columns(rows), (y - y.mean()) / (y.std() or 1.0), self.axes.groups, shapes)
 
     def _hint_columns(self, rows: Rows) -> Array:
         shape = np.full_like(rows, np.nan)
@@ -157,7 +164,7 @@ class Model:
         y = np.array([v for v, there in zip(values, seen, strict=True) if there], dtype=float)
         noise = np.array([d for d, there in zip(doubts, seen, strict=True) if there], dtype=float) ** 2
         linear = np.array([len(self._groups) - 1]) if self._hints else None
-        found = Process(self._inputs[seen], y, self._groups, linear=linear, known_noise=noise)
+        found = Process(self._inputs[seen], y, self._groups, self._main, linear=linear, known_noise=noise)
         waiting = self._running & ~seen
         return found.believing(self._inputs[waiting]) if waiting.any() and len(y) else found
 
@@ -176,7 +183,7 @@ class Model:
         return found
 
     @cached_property
-    def cost(self) -> Process | None:
+    def _cost(self) -> Process | None:
         """Of the logarithm of a trial's seconds; None if trials cost about the same, or too few are known."""
         logs = [math.log(max(one.seconds, 1e-3)) if one.seconds else None for one in self._evidence]
         seen = [one for one in logs if one is not None]
@@ -227,14 +234,42 @@ class Model:
         low, corner = self.box
         span = corner - low
         gains = expected_gain((mean - low) / span, sd / span, (self.frontier - low) / span)
-        found: Array = np.log(np.maximum(gains, 1e-300))
-        inputs = self.inputs(rows, facts)
+        found: Array = np.log(np.maximum(gains, 1e-300)) + self.log_feasible(rows, facts)
+        if self._per_second and self._cost is not None:
+            found -= self._cost.at(self.inputs(rows, facts))[0]
+        return found
+
+    def log_feasible(self, rows: Rows, facts: Array) -> Array:
+        """The logarithm of the probability that each row trains and keeps to the limits that are no aims."""
+        found, inputs = np.zeros(len(rows)), self.inputs(rows, facts)
         for process, limit in self._hurdles:
             mean, sd = process.at(inputs)
             found += log_ndtr((limit - mean) / sd)
-        if self._per_second and self.cost is not None:
-            found -= self.cost.at(inputs)[0]
         return found
+
+    def draws(self, rows: Rows, facts: Array, count: int, rng: np.random.Generator) -> tuple[list[Array], Array]:
+        """What may be true of the trials that count and of these rows together, in the unit box.
+
+        A frontier for each of `count` draws, and (draws, rows, objectives).
+        """
+        every, known = np.vstack([self._rows[self.counted], rows]), np.vstack([self._own[self.counted], facts])
+        points = np.repeat(known[None][:, :, self._wanted], count, axis=0)
+        inputs = self.inputs(every, known)
+        for place, i in enumerate(self._wanted):
+            if not self._certain[i]:
+                points[:, :, place] = self._processes[i].drawn(inputs, count, rng)
+        low, corner = self.box
+        points = (points - low) / (corner - low)
+        first = int(self.counted.sum())
+        return [one[:first] for one in points], points[:, first:]
+
+    def seconds(self, rows: Rows, facts: Array) -> Array | None:
+        """What each row is expected to cost; None if no trial tells."""
+        if self._cost is not None:
+            found: Array = np.exp(self._cost.at(self.inputs(rows, facts))[0])
+            return found
+        known = [one.seconds for one in self._evidence if one.seconds]
+        return np.full(len(rows), float(np.mean(known))) if known else None
 
     # ----------------------------------------------------------------------------------------------------- candidates
 
@@ -281,12 +316,12 @@ class Model:
 
     def _possible(self, rows: Rows) -> tuple[Rows, Array]:
         """The rows of students that can be built and keep to the limits on what is known, with these facts."""
-        facts = self._facts_of(rows)
+        facts = self.facts_of(rows)
         limits = np.array([np.inf if limit is None else limit for limit in self._limits])
         kept = ~(facts == np.inf).any(axis=1) & ~(facts > limits).any(axis=1)
         return rows[kept], facts[kept]
 
-    def _facts_of(self, rows: Rows) -> Array:
+    def facts_of(self, rows: Rows) -> Array:
         """(rows, objectives) that are known; NaN if not, infinite if there is no such student."""
         if not self._shaping:
             return np.full((len(rows), len(self._objectives)), np.nan)

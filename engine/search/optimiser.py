@@ -115,6 +115,21 @@ def propose(
     return Proposal(here.unseen(seen, derived), derived, "random")
 
 
+def gaussian_model(
+    history: Sequence[PastTrial],
+    space: Space,
+    objectives: Sequence[Objective],
+    *,
+    known: Known | None = None,
+    fixed: Fixed | None = None,
+    within: Space | None = None,
+    screened: Sequence[ScreenedStudent] = (),
+) -> Model | None:
+    """The model of the Gaussian process after these trials, for what the next ones are worth; None if too few tell."""
+    here = _Search(space, within or space, tuple(objectives), fixed or Fixed(), known, "gp", 0)
+    return here.gaussian([one for one in history if here.fits(one.params)], Memory(), screened)
+
+
 def rebuilt(
     history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective], fixed: Fixed | None = None
 ) -> optuna.Study:

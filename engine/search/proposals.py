@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.search.past import Memory, PastTrial, Proposal
@@ -20,6 +20,9 @@ from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.engine.search.model import Model
 
 ReportedState = Literal["complete", "running", "infeasible", "pruned"]
 _REPORTED_AS: Mapping[TrialState, ReportedState] = {
@@ -39,7 +42,12 @@ def history(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None
     """
     cases = cases or Cases(spec.search, spec.fixed)
     comparable = [trial for trial in trials if trial.state in _REPORTED_AS and _comparable(trial, cases)]
-    return [PastTrial(trial.params, _REPORTED_AS[trial.state], _values(trial, spec)) for trial in comparable]
+    return [_past(trial, spec) for trial in comparable]
+
+
+def _past(trial: Trial, spec: StudySpec) -> PastTrial:
+    seconds = trial.busy_seconds if trial.state == TrialState.COMPLETE else None
+    return PastTrial(trial.params, _REPORTED_AS[trial.state], _values(trial, spec), seconds=seconds or None)
 
 
 def tried(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None) -> list[dict[str, Any]]:
@@ -110,9 +118,6 @@ class Record:
 
         spec = self.spec
 
-        def known(params: dict[str, Any]) -> dict[str, float]:
-            return student.plan(spec, facts, params).known
-
         def effect(params: Mapping[str, Any]) -> Hashable:
             return student.effect(spec, facts, resolve(spec.search, params, spec.fixed))
 
@@ -120,21 +125,48 @@ class Record:
             return student.effective(spec, facts, resolve(spec.search, params, spec.fixed))
 
         return propose(
-            [self._told[trial_id] for trial_id in sorted(self._told)],
+            self._history(),
             spec.search,
             spec.objectives,
             kind=spec.sampler.kind,
             seed=spec.sampler.seed,
             index=self._sampled,
             startup_trials=spec.sampler.startup_trials,
-            known=known if spec.program is None else None,
+            known=self._known(facts),
             fixed=spec.fixed,
             within=spec.proposable,
             effect=effect if spec.program is None else None,
             effective=effective if spec.program is None else None,
             tried=list(self._tried.values()),
             memory=self.memory,
+            per_second=per_second(spec),
         )
+
+    def model(self, facts: Prepared) -> Model | None:
+        """What the Gaussian process has learned, whichever sampler proposes; None if it has too few scores."""
+        from bertdistill.engine.search.optimiser import gaussian_model
+
+        return gaussian_model(
+            self._history(),
+            self.spec.search,
+            self.spec.objectives,
+            known=self._known(facts),
+            fixed=self.spec.fixed,
+            within=self.spec.proposable,
+        )
+
+    def _history(self) -> list[PastTrial]:
+        return [self._told[trial_id] for trial_id in sorted(self._told)]
+
+    def _known(self, facts: Prepared) -> Callable[[dict[str, Any]], Mapping[str, float]] | None:
+        if self.spec.program is not None:
+            return None
+        return lambda params: student.plan(self.spec, facts, params).known
+
+
+def per_second(spec: StudySpec) -> bool:
+    """Whether worker time is what is scarce, rather than trials."""
+    return spec.sampler.per == "second" or (spec.sampler.per == "auto" and spec.budget.hours > 0)
 
 
 def _answer(db: Database, record: Record, facts: Prepared) -> Proposal:

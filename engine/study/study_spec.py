@@ -53,7 +53,13 @@ class SamplerSection:
     kind: str = key(
         "auto",
         choices=("auto", "tpe", "gp", "nsga2", "random", "grid"),
-        help="auto, tpe, gp, nsga2, random or grid; auto uses gp from 12 to 300 trials, otherwise tpe.",
+        help="auto, tpe, gp, nsga2, random or grid; auto uses gp for up to 1,000 trials and 3 objectives, otherwise tpe.",
+    )
+    per: str = key(
+        "auto",
+        choices=("auto", "trial", "second"),
+        help="gp: what its expected gain is divided by. second prefers students that train fast; auto is second if "
+        "budget.hours is set, else trial.",
     )
     seed: int = key(0, low=0, help="Seed of the proposals: the same history and seed give the same proposal.")
     startup_trials: int = key(10, low=1, help="Random trials before the sampler starts to use its model.")
