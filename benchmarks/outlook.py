@@ -19,13 +19,14 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from problems import PROBLEMS, Problem
+from search_quality import _answered, _next
+
 from bertdistill.engine.pareto.frontier import hypervolume
 from bertdistill.engine.search.ahead import outlook
 from bertdistill.engine.search.model import Model
 from bertdistill.engine.search.optimiser import gaussian_model
 from bertdistill.engine.search.past import PastTrial
-from problems import PROBLEMS, Problem
-from search_quality import _answered, _next
 
 AHEAD = 10
 
@@ -36,7 +37,7 @@ def volume(problem: Problem, model: Model, tried: Sequence[PastTrial]) -> float:
     points = []
     for one in tried:
         size, score = problem.point(one.params)
-        points.append(tuple(((-score - low[0]) / (corner[0] - low[0]), (size - low[1]) / (corner[1] - low[1]))))
+        points.append(((-score - low[0]) / (corner[0] - low[0]), (size - low[1]) / (corner[1] - low[1])))
     return hypervolume(points, (1.0, 1.0))
 
 
@@ -66,7 +67,9 @@ def main() -> None:
     parser.add_argument("--kept", type=Path)
     options = parser.parse_args()
     after = [int(word) for word in options.after.split(",")]
-    sys.stdout.write("| problem | after trials | expected % | really % | in the interval of 80 % | mean width |\n|---|---|---|---|---|---|\n")
+    sys.stdout.write(
+        "| problem | after trials | expected % | really % | in the interval of 80 % | mean width |\n" + "|---" * 6 + "|\n"
+    )
     for name in options.problems.split(","):
         make, noise = PROBLEMS[name]
         problem = make(noise)
@@ -79,7 +82,9 @@ def main() -> None:
             expected, real = (statistics.mean([one[i] for one in rows]) for i in (1, 4))
             held = sum(low - 0.05 <= came <= high + 0.05 for _, _, low, high, came in rows)
             width = statistics.mean([high - low for _, _, low, high, _ in rows])
-            sys.stdout.write(f"| {name} | {trials} | {expected:.1f} | {real:.1f} | {held} of {len(rows)} | {width:.1f} |\n")
+            sys.stdout.write(
+                f"| {name} | {trials} | {expected:.1f} | {real:.1f} | {held} of {len(rows)} | {width:.1f} |\n"
+            )
             sys.stdout.flush()
 
 

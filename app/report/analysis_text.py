@@ -17,12 +17,12 @@ from bertdistill.engine.analysis.comparison import Comparison, MetricRow
 from bertdistill.engine.analysis.coordinates import Axis, Parallel, Slice, Stretch, stretches
 from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Confusion, Judged, QuestionErrors, Tally
 from bertdistill.engine.analysis.growth import Step, last_gain
-from bertdistill.engine.search.outlook import Outlook
 from bertdistill.engine.analysis.outcomes import Difference
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
 from bertdistill.engine.analysis.transfer import TransferGain
 from bertdistill.engine.search.importances import Importances
+from bertdistill.engine.search.outlook import Outlook
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 LEVELS = ("▁▂▃▄▅▆▇█", "01234567")

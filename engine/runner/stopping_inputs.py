@@ -102,8 +102,8 @@ def _newest(series: Series, trial: Trial, *, own: bool) -> Curve:
 
 
 def _curve(session: Reading, trial: Trial, metric: str, *, own: bool) -> Curve:
-    """Evaluations of a complete trial: those of a program by its steps, thinned out if there are many. Others are evenly
-    spaced and the last is at the end, also of a student that is fitted as a whole and has no other."""
+    """Evaluations of a complete trial: those of a program by its steps, thinned out if there are many. Others are
+    evenly spaced and the last is at the end, also of a student that is fitted as a whole and has no other."""
     found = _series(session, trial).get(metric if own else f"search/{metric}")
     if found is None:
         return []

@@ -53,4 +53,3 @@ def _gains(points: Array, frontier: Array) -> Array:
 
 def _volume(frontier: Array) -> float:
     return hypervolume([tuple(point) for point in frontier.tolist()], (1.0,) * frontier.shape[1])
-

@@ -58,11 +58,12 @@ def tried(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None) 
 
 
 def _comparable(trial: Trial, cases: Cases) -> bool:
-    """Whether its settings are those that the study derives from its parameters."""
+    """Whether its settings are those that the study derives from its parameters, perhaps with another seed: a repeat
+    shows how noisy scores are."""
     given = cases.settings(trial.params)
     if given == trial.settings:
         return True
-    return all(given[name] == value for name, value in trial.settings.items() if name in given)
+    return all(given[name] == value for name, value in trial.settings.items() if name in given and name != "seed")
 
 
 def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:

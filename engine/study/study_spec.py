@@ -53,7 +53,7 @@ class SamplerSection:
     kind: str = key(
         "auto",
         choices=("auto", "tpe", "gp", "nsga2", "random", "grid"),
-        help="auto, tpe, gp, nsga2, random or grid; auto uses gp for up to 1,000 trials and 3 objectives, otherwise tpe.",
+        help="auto, tpe, gp, nsga2, random or grid; auto uses gp up to 1,000 trials and 3 objectives, otherwise tpe.",
     )
     per: str = key(
         "auto",
@@ -95,8 +95,8 @@ class StoppingSection:
     rule: str = key(
         "forecast",
         choices=("forecast", "frontier", "none"),
-        help="forecast, frontier or none. forecast predicts the final score from the curves of earlier trials; frontier "
-        "assumes an optimistic gain.",
+        help="forecast, frontier or none. forecast predicts the final score from the curves of earlier trials; "
+        "frontier assumes an optimistic gain.",
     )
     min_trials: int = key(5, low=2, help="Complete trials required before the rule applies.")
     chance: float = key(

@@ -67,7 +67,10 @@ def test_a_narrowed_part_is_never_left() -> None:
 def test_columns_keep_the_order_of_numbers_and_give_words_none() -> None:
     """8, 16 and 32 are a third apart by rank; two families are one apart; the idle parameter is in the middle."""
     made = axes()
-    sets = [{"family": name, "alpha": 0.5, "learning_rate": 1e-4, "batch_size": n} for name, n in (("mlp", 8), ("transformer", 32))]
+    sets = [
+        {"family": name, "alpha": 0.5, "learning_rate": 1e-4, "batch_size": n}
+        for name, n in (("mlp", 8), ("transformer", 32))
+    ]
     columns = made.columns(made.rows(sets))
     by_group = [columns[:, made.groups == i] for i in range(len(SPACE))]
     assert 1.0 == round(float(np.linalg.norm(by_group[0][0] - by_group[0][1])), 6)

@@ -79,7 +79,9 @@ def test_what_a_running_trial_promises_counts_by_its_doubt() -> None:
     plain = trials(12)
     without = believed(made([*plain, PastTrial(STUDENT, "running")]), STUDENT)
     values = (score(STUDENT) - 15, known(STUDENT)["params"])
-    sure, vague = (believed(made([*plain, PastTrial(STUDENT, "running", values, doubt=d)]), STUDENT) for d in (0.5, 40.0))
+    sure, vague = (
+        believed(made([*plain, PastTrial(STUDENT, "running", values, doubt=d)]), STUDENT) for d in (0.5, 40.0)
+    )
     assert sure[0] < without[0] - 5 < vague[0]
 
 
@@ -87,7 +89,10 @@ def test_students_that_were_screened_teach_about_those_that_are_trained() -> Non
     """Their scores are lower, but they rank layers that no trial had."""
     few = [one for one in trials(40) if int(one.params["layers"]) in (3, 4)][:6]
     screened = [ScreenedStudent({"layers": n}, 30 + 6.0 * n) for n in range(1, 9)]
-    plain, taught = believed(made(few), {**STUDENT, "layers": 8}), believed(made(few, screened=screened), {**STUDENT, "layers": 8})
+    plain, taught = (
+        believed(made(few), {**STUDENT, "layers": 8}),
+        believed(made(few, screened=screened), {**STUDENT, "layers": 8}),
+    )
     right = score({**STUDENT, "layers": 8})
     assert abs(taught[0] - right) < abs(plain[0] - right)
 
