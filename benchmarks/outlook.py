@@ -68,7 +68,9 @@ def main() -> None:
     options = parser.parse_args()
     after = [int(word) for word in options.after.split(",")]
     sys.stdout.write(
-        "| problem | after trials | expected % | really % | in the interval of 80 % | mean width |\n" + "|---" * 6 + "|\n"
+        "| problem | after trials | expected % | really % | in the interval of 80 % | mean width |\n"
+        + "|---" * 6
+        + "|\n"
     )
     for name in options.problems.split(","):
         make, noise = PROBLEMS[name]

@@ -366,10 +366,11 @@ class _Search:
         scores = [sum(one.values[i] is not None for one in evidence) for i in range(len(self.objectives))]
         if min(scores, default=0) < LEAST_SCORES:
             return None
-        score = next((i for i, one in enumerate(self.objectives) if not one.constraint), 0)
-        signed = [
-            (one, scale.scaled([one.score if i == score else None for i in range(len(self.objectives))]))
+        hints = [
+            Hint(one.params, value)
             for one in screened
+            for value in scale.scaled([one.score if o.metric == one.metric else None for o in self.objectives])
+            if value is not None
         ]
 
         def known(params: dict[str, Value]) -> tuple[float | None, ...] | None:
@@ -382,7 +383,7 @@ class _Search:
             self.objectives,
             scale.scaled([objective.threshold for objective in self.objectives]),
             known,
-            hints=[Hint(one.params, value[score]) for one, value in signed if value[score] is not None],
+            hints=hints,
             per_second=per_second,
         )
 

@@ -40,11 +40,12 @@ class PastTrial:
 
 @dataclass(frozen=True)
 class ScreenedStudent:
-    """A student that was evaluated without training: the parameters that decide which one it is, and its score."""
+    """A student that was evaluated without training: the parameters that decide which one it is, and its score in
+    an objective."""
 
     params: Mapping[str, Value]
+    metric: str
     score: float
-    examples: int = 0
 
 
 @dataclass(frozen=True)

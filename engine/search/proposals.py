@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.search.past import Memory, PastTrial, Proposal
+from bertdistill.engine.contract.spec import SUPERNET
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, ScreenedStudent, SpaceExhausted
+from bertdistill.engine.search.starts import SAMPLER, narrowed, pending, screened_students, starts
 from bertdistill.engine.study import student
 from bertdistill.engine.study.cases import Cases
-from bertdistill.engine.study.space import resolve
+from bertdistill.engine.study.space import Value, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading
@@ -88,6 +91,8 @@ class Record:
     _told: dict[int, PastTrial] = field(default_factory=dict)
     _tried: dict[int, dict[str, Any]] = field(default_factory=dict)
     _sampled: int = 0
+    _starts: list[dict[str, Value]] = field(default_factory=list)
+    _screened: list[ScreenedStudent] = field(default_factory=list)
 
     def refresh(self, session: Reading) -> None:
         """Update from what changed in the database."""
@@ -95,6 +100,9 @@ class Record:
         if mark != self._mark:
             fresh = Record(self.study_id, self.spec)
             self.__dict__.update(vars(fresh) | {"_mark": mark})
+        if self.spec.student.init == SUPERNET and not self._starts:
+            rows = reads.screened(session, self.study_id)
+            self._starts, self._screened = starts(rows, self.spec), screened_students(rows, self.spec)
         cases = Cases(self.spec.search, self.spec.fixed)
         for trial in reads.trials_by_id(session, self._open):
             self._take(trial, cases)
@@ -125,23 +133,36 @@ class Record:
         def effective(params: Mapping[str, Any]) -> frozenset[str]:
             return student.effective(spec, facts, resolve(spec.search, params, spec.fixed))
 
-        return propose(
+        ask = partial(
+            propose,
             self._history(),
             spec.search,
             spec.objectives,
-            kind=spec.sampler.kind,
             seed=spec.sampler.seed,
             index=self._sampled,
             startup_trials=spec.sampler.startup_trials,
             known=self._known(facts),
             fixed=spec.fixed,
-            within=spec.proposable,
             effect=effect if spec.program is None else None,
             effective=effective if spec.program is None else None,
             tried=list(self._tried.values()),
             memory=self.memory,
+            screened=self._screened,
             per_second=per_second(spec),
         )
+        return self._start(ask) or ask(kind=spec.sampler.kind, within=spec.proposable)
+
+    def _start(self, ask: Callable[..., Proposal]) -> Proposal | None:
+        """The next trial of those that the screening suggests; None once all of them were begun."""
+        begun = [*(one.params for one in self._told.values()), *self._tried.values()]
+        for start in pending(self._starts, begun):
+            within = narrowed(self.spec.proposable, start)
+            try:
+                if within is not None:
+                    return replace(ask(kind="random", within=within, memory=None), sampler=SAMPLER)
+            except SpaceExhausted:  # the baseline is like it, or a threshold excludes it
+                continue
+        return None
 
     def model(self, facts: Prepared) -> Model | None:
         """What the Gaussian process has learned, whichever sampler proposes; None if it has too few scores."""
@@ -154,6 +175,7 @@ class Record:
             known=self._known(facts),
             fixed=self.spec.fixed,
             within=self.spec.proposable,
+            screened=self._screened,
         )
 
     def _history(self) -> list[PastTrial]:

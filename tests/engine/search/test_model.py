@@ -88,7 +88,7 @@ def test_what_a_running_trial_promises_counts_by_its_doubt() -> None:
 def test_students_that_were_screened_teach_about_those_that_are_trained() -> None:
     """Their scores are lower, but they rank layers that no trial had."""
     few = [one for one in trials(40) if int(one.params["layers"]) in (3, 4)][:6]
-    screened = [ScreenedStudent({"layers": n}, 30 + 6.0 * n) for n in range(1, 9)]
+    screened = [ScreenedStudent({"layers": n}, "exact", 30 + 6.0 * n) for n in range(1, 9)]
     plain, taught = (
         believed(made(few), {**STUDENT, "layers": 8}),
         believed(made(few, screened=screened), {**STUDENT, "layers": 8}),
