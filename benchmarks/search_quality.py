@@ -112,13 +112,14 @@ def _mean(values: Sequence[float]) -> str:
 def table(problem: str, runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Sequence[int]) -> str:
     """Markdown."""
     of = [f"{look} trials" for look in looks]
-    lines = [f"| {problem} | " + " | ".join(of) + " | " + " | ".join(f"− auto, {look}" for look in looks) + " | ms |"]
+    lines = [
+        f"| {problem} | " + " | ".join(of) + " | " + " | ".join(f"less auto, {look}" for look in looks) + " | ms |"
+    ]
     lines.append("|---" * (2 * len(looks) + 2) + "|")
     for kind, every in runs.items():
         cells = [_mean([one["share"][str(look)] for one in every]) for look in looks]
         pairs = list(zip(every, runs["auto"], strict=False)) if kind != "auto" and "auto" in runs else []
-        for look in looks:
-            cells.append(_mean([a["share"][str(look)] - b["share"][str(look)] for a, b in pairs]) if pairs else "")
+        cells += [_mean([a["share"][str(n)] - b["share"][str(n)] for a, b in pairs]) if pairs else "" for n in looks]
         cells.append(f"{1000 * statistics.mean([one['cpu'] for one in every]) / looks[-1]:.0f}")
         lines.append(f"| {kind} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

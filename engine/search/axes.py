@@ -132,13 +132,16 @@ class Axis:
         """
         if not self.category:
             inner = np.nan_to_num(places, nan=0.5)
-            return ((1 - np.cos(math.pi * np.clip(inner, 0, 1))) / 2 if self.continuous else inner)[:, None]
-        return math.sqrt(0.5) * (places[:, None] == self.places[None, :])
+            found: np.ndarray = (1 - np.cos(math.pi * np.clip(inner, 0, 1))) / 2 if self.continuous else inner
+            return found[:, None]
+        one_hot: np.ndarray = math.sqrt(0.5) * (places[:, None] == self.places[None, :])
+        return one_hot
 
     def _settled(self, places: np.ndarray) -> np.ndarray:
         if not self.listed:
             return places
-        return self.allowed[np.abs(places[:, None] - self.allowed[None, :]).argmin(axis=1)]
+        found: np.ndarray = self.allowed[np.abs(places[:, None] - self.allowed[None, :]).argmin(axis=1)]
+        return found
 
     @cached_property
     def _bounds(self) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import itertools
 import math
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, ndtri
 
 Array = np.ndarray
 
@@ -65,11 +65,10 @@ def _expected_excess(far: Array) -> Array:
     below = 0.5 * (1 + erf(far / math.sqrt(2)))
     near = far * below + density
     tail = density / (far * far + 2)  # where the difference above would be rounding noise
-    return np.where(far < -5, tail, near)
+    found: Array = np.where(far < -5, tail, near)
+    return found
 
 
 def _normal_quantiles(count: int) -> Array:
-    from scipy.special import ndtri
-
     found: Array = ndtri((np.arange(count) + 0.5) / count)
     return found

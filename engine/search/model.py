@@ -148,7 +148,7 @@ class Model:
         """Of each objective that is not known before."""
         return {
             i: self._process([one.values[i] for one in self._evidence], foretold=True)
-            for i in np.flatnonzero(~self._certain)
+            for i in map(int, np.flatnonzero(~self._certain))
         }
 
     def _process(self, values: Sequence[float | None], *, foretold: bool = False) -> Process:
@@ -307,7 +307,7 @@ class Model:
         """Around centres: half of the students stay as they are."""
         chosen = centres[rng.integers(len(centres), size=NEAR_ARCHITECTURES)]
         moved = self.axes.near(chosen, spread, rng)
-        same = np.ix_(np.arange(0, NEAR_ARCHITECTURES, 2), self._shaping)
+        same = np.ix_(np.arange(0, NEAR_ARCHITECTURES, 2), np.array(self._shaping, dtype=int))
         moved[same] = np.where(self.axes.drawable(chosen), chosen, moved)[same]
         of = rng.integers(NEAR_ARCHITECTURES, size=NEAR)
         rows = self.axes.near(chosen[of], spread, rng)

@@ -40,8 +40,8 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 KINDS = ("auto", "tpe", "gp", "nsga2", "random", "grid")
 
-GP_TRIALS = 1_000
-"""Finished trials up to which `auto` uses the Gaussian process: beyond, tpe finds as much in less time."""
+GP_TRIALS = 300
+"""Finished trials up to which `auto` uses the Gaussian process: beyond, a proposal takes more than a second."""
 LEAST_SCORES = 2
 """Values of every objective from which it models anything."""
 GP_OBJECTIVES = 3
@@ -151,7 +151,7 @@ def derive_seed(seed: int, trials: int, index: int) -> int:
 
 
 def choose_kind(kind: str, history: Sequence[PastTrial], objectives: Sequence[Objective]) -> str:
-    """The sampler that `auto` selects: gp for up to 1,000 finished trials and three objectives, otherwise tpe."""
+    """The sampler that `auto` selects: gp for up to 300 finished trials and three objectives, otherwise tpe."""
     if kind not in KINDS:
         raise ConfigError(f"sampler {kind!r} is unknown; use {', '.join(KINDS)}")
     if kind != "auto":

@@ -16,10 +16,12 @@ from scipy.optimize import minimize
 
 Array = np.ndarray
 
-MOST_FITTED = 150
+MOST_FITTED = 100
 """Points that the lengths are fitted to: the newest ones, as each further step costs the cube of their number."""
 SMALLEST_NOISE = 1e-6
 STEPS = 60
+FEW = 50
+"""Up to so many points the fit starts from two places: then it has several optima, and costs little."""
 ROOT = math.sqrt(5.0)
 LENGTH = 0.25
 LENGTH_SPREAD, NOISE_AT, NOISE_SPREAD, HEIGHT_SPREAD = 1.0, -3.5, 1.5, 0.7
@@ -101,15 +103,17 @@ class Process:
         covariance = self._kernel(x, x) - seen.T @ seen
         values, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        found: Array = between.T @ self._weights + rng.standard_normal((count, len(x))) @ root.T
-        return self._offset + self._scale * found
+        apart = between.T @ self._weights + rng.standard_normal((count, len(x))) @ root.T
+        found: Array = self._offset + self._scale * apart
+        return found
 
     def _kernel(self, a: Array, b: Array) -> Array:
         lengths = np.exp(self.hyper.lengths)[self._groups]
         u, v, some = a / lengths, b / lengths, self._main[self._groups]
         coarse = _matern(_squares(u[:, some], v[:, some]), math.exp(self.hyper.coarse))[0]
         fine = _matern(_squares(u, v), math.exp(self.hyper.fine))[0]
-        return coarse + fine + a[:, self._linear] @ b[:, self._linear].T
+        found: Array = coarse + fine + a[:, self._linear] @ b[:, self._linear].T
+        return found
 
     def _prior(self, x: Array) -> Array:
         found: Array = math.exp(self.hyper.coarse) + math.exp(self.hyper.fine) + (x[:, self._linear] ** 2).sum(axis=1)
@@ -117,7 +121,7 @@ class Process:
 
 
 def fit(x: Array, y: Array, groups: Array, main: Array, linear: Array, extra: Array) -> Hyper:
-    """The most probable constants, from two starts."""
+    """The most probable constants."""
     count = int(groups.max()) + 1 if len(groups) else 0
     expected = math.log(LENGTH * math.sqrt(max(1, count)))  # more parameters: each matters less
     columns = [x[:, groups == i] for i in range(count)]
@@ -131,7 +135,7 @@ def fit(x: Array, y: Array, groups: Array, main: Array, linear: Array, extra: Ar
         value, slope = _misfit(at, apart, main, fixed, y)
         return value + 0.5 * float(away @ away), slope + away / spread
 
-    starts = [prior, prior - np.array([1.0] * count + [0.0, 0.0, -2.0])]
+    starts = [prior, prior - np.array([1.0] * count + [0.0, 0.0, -2.0])][: 2 if len(x) <= FEW else 1]
     bounds = [(-4.0, 6.0)] * count + [(-4.0, 4.0)] * 2 + [(-12.0, 2.0)]
     found = [minimize(cost, s, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS}) for s in starts]
     best = min(found, key=lambda one: float(one.fun)).x
@@ -165,5 +169,5 @@ def _matern(square: Array, height: float) -> tuple[Array, Array]:
 
 def _squares(a: Array, b: Array) -> Array:
     """Squared distances between rows."""
-    found = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
-    return np.maximum(found, 0.0)
+    found: Array = np.maximum((a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T, 0.0)
+    return found

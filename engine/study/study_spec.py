@@ -54,7 +54,7 @@ class SamplerSection:
     kind: str = key(
         "auto",
         choices=("auto", "tpe", "gp", "nsga2", "random", "grid"),
-        help="auto, tpe, gp, nsga2, random or grid; auto uses gp up to 1,000 trials and 3 objectives, otherwise tpe.",
+        help="auto, tpe, gp, nsga2, random or grid; auto uses gp up to 300 trials and 3 objectives, otherwise tpe.",
     )
     per: str = key(
         "auto",
