@@ -23,8 +23,8 @@ from bertdistill.engine.runner.stopping import Finished, should_stop
 
 STUDIES = ("sst2-smallest", "sst2-mixed", "sst2-ladder", "cola-ladder", "emotion-ladder", "survey-sst2")
 RULES: dict[str, tuple[str, int, float, float]] = {
-    "forecast, 5 trials, chance 0.05": ("forecast", 5, 0.05, 0),
-    "forecast, 5 trials, chance 0.1 (default)": ("forecast", 5, 0.1, 0),
+    "forecast, 5 trials, chance 0.05 (default)": ("forecast", 5, 0.05, 0),
+    "forecast, 5 trials, chance 0.1": ("forecast", 5, 0.1, 0),
     "forecast, 5 trials, chance 0.2": ("forecast", 5, 0.2, 0),
     "forecast, 8 trials, chance 0.1": ("forecast", 8, 0.1, 0),
     "frontier, 8 trials, quantile 0.9 (default before)": ("frontier", 8, 0, 0.9),

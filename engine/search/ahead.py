@@ -20,8 +20,8 @@ CANDIDATES = 200
 DRAWS = 64
 """As many draws choose the trials as judge them: judged by its own draws, a choice looks better than it is."""
 INTERVAL = (0.1, 0.9)
-ADAPTS, ADAPTS_AT_BEST = 1.7, 2.0
-"""What a search gained on problems with known answers, in units of the gain of the best batch: mean and upper end."""
+ADAPTS = 2.5
+"""What a search gained on problems with known answers, in units of the gain of the best batch."""
 
 
 def outlook(model: Model, seed: int, trials: int = TRIALS) -> Outlook:
@@ -47,7 +47,7 @@ def outlook(model: Model, seed: int, trials: int = TRIALS) -> Outlook:
     judged = gained[DRAWS:]
     low, high = np.quantile(judged, INTERVAL)
     worker = None if costs is None else seconds
-    gain, most = ADAPTS * float(judged.mean()), ADAPTS_AT_BEST * float(high)
+    gain, most = ADAPTS * float(judged.mean()), ADAPTS * float(high)
     return Outlook(len(chosen), gain, float(low), max(gain, most), float(np.mean(volume)), worker)
 
 
