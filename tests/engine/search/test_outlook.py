@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from tests.fakes import Workbench, study_spec
 
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.search.outlook import Outlook, main, read_outlook
 from bertdistill.store import writes
 from bertdistill.store.rows import TrialState
+
+SHAPE = bert_shape(vocab_size=100, positions=32, hidden_size=16, ffn_size=64, layers=4, head_size=4).to_dict()
+FACTS = Prepared(labels=("a", "b"), mean_length=9.0, init_shape=SHAPE, teacher_shape=SHAPE)
 
 
 @pytest.fixture
@@ -44,6 +49,8 @@ def test_it_needs_scores(bench: Workbench, capsys: pytest.CaptureFixture[str]) -
     """None before any trial has ended; then the same from the process that the app starts."""
     name = bench.study().name
     assert read_outlook(bench.workspace, name) is None
+    with bench.db.write() as session:
+        writes.set_prepared(session, bench.study().id, FACTS.to_dict())
     for layers in (1, 2, 3, 4):
         add(bench, layers, 60.0 + 5 * layers)
     found = read_outlook(bench.workspace, name)
