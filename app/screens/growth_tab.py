@@ -50,7 +50,7 @@ class GrowthTab(ChartTab):
         self._front = frozenset(number for number, row in view.ranked.items() if row.on_frontier)
         self._steps = content
         if content and content is not self._asked and not self._asking and self._rest.over(time.monotonic()):
-            self._asked, self._asking = content, True
+            self._asked, self._asking, self._outlook = content, True, ""
             self.run_worker(self._ask(), exclusive=True, group="outlook")
         self.again()
 
@@ -139,8 +139,8 @@ class GrowthTab(ChartTab):
         if not self._steps:
             return "hypervolume"
         last = self._steps[-1]
-        words = f"hypervolume {last.hypervolume:.3f} after {last.trials} trials; {since_words(self._steps)}"
-        return f"{words}; {self._outlook}" if self._outlook else words
+        news = self._outlook or since_words(self._steps)  # the outlook tells more, once it is known
+        return f"hypervolume {last.hypervolume:.3f} after {last.trials} trials; {news}"
 
     def can(self, action: str) -> bool:
         return action in ("other_view", "order") and bool(self._steps)
