@@ -298,7 +298,6 @@ def test_analysis_prints_the_short_parts(type_: Type) -> None:
     assert (0, "") == (status, err)
     no_outlook = "too few trials have ended to say"
     for words in ("importance for exact: PED-ANOVA, 5 feasible trials", "scenarios", "hypervolume 0.", no_outlook):
-    ):
         assert words in out
     found = data(type_, "analysis", "demo")
     assert ["study", "importance", "scenarios", "hypervolume", "outlook"] == list(found)
