@@ -179,7 +179,7 @@ def curve(folder: Path, name: str) -> Curve:
 
 
 def cpu_seconds(run_folder: Path) -> float:
-    """CPU time of the worker of an attempt, as its shim wrote it, or its wall time if it did not; 0 if it wrote nothing."""
+    """CPU time of the worker of an attempt, as its shim wrote it, or else its wall time; 0 if it wrote nothing."""
     try:
         found = json.loads((run_folder / "exit.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
