@@ -28,6 +28,8 @@ from bertdistill.app.widgets.table import LineTable
 Item = TypeVar("Item")
 OUTCOME_SECONDS = 12.0
 """How long the outcome of an action stays visible."""
+REST_SECONDS = 0.06
+"""How long the cursor of a list stands still before what lies beside the list follows it."""
 
 
 class Line(Static):
@@ -78,6 +80,7 @@ class LiveScreen(Hosted, Screen[Any]):
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     _trouble = Text()
     _quiet: Timer | None = None
+    _rest: Timer | None = None
 
     news: Any
     """What `read` returned last; None until then."""
@@ -159,6 +162,12 @@ class LiveScreen(Hosted, Screen[Any]):
             self._quiet.stop()
         self._quiet = self.set_timer(OUTCOME_SECONDS, lambda: self.tell("")) if words else None
         return True
+
+    def at_rest(self, follow: Callable[[], None]) -> None:
+        """Do this once the cursor stands still: charts that follow each key would hold up the next one."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_SECONDS, follow)
 
     def on_mount(self) -> None:
         self.use_marker()

@@ -100,6 +100,7 @@ is closed: the runner and its workers are separate processes.
 
     def on_mount(self) -> None:
         self._wanted = self.ui.memory.recall(INSPECTOR, True)
+        self.set_class(self._wanted and self.ui.workspace.database.is_file(), "-inspected")  # laid out only once
         self.query_one(LineTable).focus()
 
     def read(self, reader: Reader) -> StudiesNews:
@@ -171,6 +172,9 @@ is closed: the runner and its workers are separate processes.
         return [replace(first, width=16, grow=True), *others]
 
     @on(LineTable.Moved)
+    def moved(self) -> None:
+        self.at_rest(self._inspect)
+
     def _inspect(self) -> None:
         """What the study under the cursor has found."""
         view = self._view()
@@ -182,7 +186,8 @@ is closed: the runner and its workers are separate processes.
         make = partial(frontier_drawing, points, across, up, groups=groups)
         title = f"{view.study.name}: {up.title} over {across.title}"
         facts = study_card(view, ascii_only=self.ui.ascii_only)
-        self.query_one(Inspector).inspect(title, facts, make, empty=NO_POINT)
+        mark = (points, groups, title, across.lines, up.lines)
+        self.query_one(Inspector).inspect(title, facts, make, mark, empty=NO_POINT)
 
     # -------------------------------------------------------------------------------------------------------- actions
 

@@ -332,6 +332,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def point_moved(self, event: FrontierChart.Moved) -> None:
         self.query_one("#trials", LineTable).move_to(event.number)
         self._select(event.number)
+        if self.news is not None:  # this chart is what the person looks at
+            self._show_frontier(self.news)
 
     @on(FrontierChart.Axes)
     def axes_changed(self) -> None:
@@ -346,6 +348,10 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self._selected == key:
             return
         self._selected = key
+        self.at_rest(self._follow)
+
+    def _follow(self) -> None:
+        """The other panes show the trial that the cursor has come to."""
         if self.news is not None:
             self._show_frontier(self.news)
             self._inspect()
