@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
-from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings, one_pane
@@ -32,6 +31,7 @@ from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.inspector import Facts
 from bertdistill.app.widgets.log import LogPane
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED, MOST_COMPARED
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 PANES = ("trials", "frontier", "curves", "log")
 BY_RANK = "★ frontier, then by distance to it"
-INSPECTOR = "study.inspector"
-"""Remembered: whether it is shown."""
 LEAST_COLUMNS = 60
 """Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
@@ -118,18 +116,17 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
-        with Horizontal(id="study-body"):
-            with Vertical(id="listed"):
+        with Split(id="study-body"):
+            with Split(id="listed", upright=True):
                 yield LineTable(id="trials", classes="pane")
                 yield Facts(id="card", classes="pane")
-            with Vertical(id="charts"):
+            with Split(id="charts", upright=True):
                 yield self._frontier
                 yield self._curves
         yield self._log
 
     def on_mount(self) -> None:
         self.add_class("-show-trials")
-        self.set_class(self.ui.memory.recall(INSPECTOR, True), "-inspected")
         self.query_one("#trials").focus()
 
     # ---------------------------------------------------------------------------------------------------- reading
@@ -348,9 +345,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self._selected == key:
             return
         self._selected = key
-        self.at_rest(self._follow)
+        self.at_rest(self.follow)
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """The other panes show the trial that the cursor has come to."""
         if self.news is not None:
             self._show_frontier(self.news)
@@ -497,11 +494,6 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self.action_pane("trials" if self._log.display else "log")
         else:
             self.toggle_class("-log")
-
-    def action_inspector(self) -> None:
-        shown = not self.has_class("-inspected")
-        self.ui.memory.keep(INSPECTOR, shown)
-        self.set_class(shown, "-inspected")
 
     def action_maximise(self) -> None:
         name = self.focused.id if self.focused is not None and self.focused.id in PANES else "trials"

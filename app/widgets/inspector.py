@@ -60,6 +60,7 @@ class Inspector(Vertical):
     Inspector { width: 1fr; height: 1fr; }
     Inspector > Chart { height: 1fr; }
     Inspector > Facts { height: auto; max-height: 60%; padding: 0 1; }
+    Inspector.-words > Facts { max-height: 100%; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -85,6 +86,7 @@ class Inspector(Vertical):
         """Show these pairs of a name and words, and a chart of its own, drawn again only if `mark` is another."""
         entitle(self, title=title)
         self._chart.display = make is not None or bool(empty)
+        self.set_class(not self._chart.display, "-words")
         if mark is None or mark != self._mark:
             self._mark = mark
             self._chart.draw(make, empty=empty)
