@@ -23,6 +23,7 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
+from bertdistill.app.views.habits import Habits, read_habits
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
@@ -127,7 +128,33 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def on_mount(self) -> None:
         self.add_class("-show-trials")
+        self._recall()
         self.query_one("#trials").focus()
+
+    def _recall(self) -> None:
+        """Look at the study as it was looked at last."""
+        kept = read_habits(self.ui.memory.recall(f"study.{self.study_name}", {}))
+        self._columns, self._sort, self._reverse = kept.columns or None, kept.sort, kept.reverse
+        self._frontier.use(kept.x, kept.y, kept.log, kept.by)
+
+    def _remember(self) -> None:
+        chart = self._frontier
+        kept = Habits(
+            self._columns or (), self._sort, self._reverse, *chart.axes, log=chart.scale, by=chart.coloured_by
+        )
+        self.ui.memory.keep(f"study.{self.study_name}", kept.to_dict())
+
+    def _forget_unknown(self, view: StudyView) -> None:
+        """Another study may have got the name since, with other metrics."""
+        known = {name for trial in view.trials for name in view.values(trial)}
+        x, y = self._frontier.axes
+        if known and not {x, y} - {""} <= known:
+            self._frontier.use("", "", None, None)
+        columns = set(trial_columns.known_columns(view))
+        if view.trials and self._columns:
+            self._columns = tuple(name for name in self._columns if name in columns) or None
+        if view.trials and self._sort not in columns:
+            self._sort = "trial" if self._sort == "trial" else ""
 
     # ---------------------------------------------------------------------------------------------------- reading
 
@@ -191,6 +218,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def show(self, news: StudyNews) -> None:
         is_first, self.news = self.news is None, news
+        if is_first:
+            self._forget_unknown(news.view)
         study = news.view.study
         state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
         self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
@@ -310,6 +339,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._reverse = not self._reverse
         else:
             self._sort, self._reverse = event.column, False
+        self._remember()
         self._again()
 
     @on(LineTable.Chosen, "#trials")
@@ -334,6 +364,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     @on(FrontierChart.Axes)
     def axes_changed(self) -> None:
+        self._remember()
         if self.news is not None and self.news.view.study.kind == LOG:
             self.ui.look_again()
 
@@ -505,10 +536,12 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             return
         names = ["", "trial", *(self._columns or trial_columns.default_columns(self.news.view))]
         self._sort = names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else ""
+        self._remember()
         self._again()
 
     def action_sort_reverse(self) -> None:
         self._reverse = not self._reverse
+        self._remember()
         self._again()
 
     def action_show_archived(self) -> None:
@@ -529,6 +562,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         def answered(names: tuple[str, ...] | None) -> None:
             if names is not None:
                 self._columns = names or None
+                self._remember()
                 self._again()
 
         shown = self._columns or trial_columns.default_columns(self.news.view)

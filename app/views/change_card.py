@@ -37,7 +37,11 @@ def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _value(key: str, value: Any) -> str:
-    return range_text(value) if key == "range" else in_words(key, value)
+    if key == "range":
+        return range_text(value)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
+        return " ".join(value)
+    return value if isinstance(value, str) and value else in_words(key, value)
 
 
 def outcome_words(entry: Entry) -> str:
