@@ -86,7 +86,16 @@ def _pane(id_: str, key: str, name: str, words: str, place: str) -> Action:
 
 ACTIONS: tuple[Action, ...] = (
     # ---- everywhere
-    Action("help", "question_mark,f1", "help", "Show the keys of this screen", (EVERYWHERE,), "help", 90, "help"),
+    Action(
+        "help",
+        "question_mark,f1",
+        "help",
+        "Explain keys and words of this screen",
+        (EVERYWHERE,),
+        "help",
+        90,
+        "help",
+    ),
     Action("palette", "ctrl+p", "command_palette", "Find a command", (EVERYWHERE,), "help", palette=False),
     Action("quit", "q", "leave", "Quit; running studies continue", (EVERYWHERE,), "app", 99, "quit"),
     Action(
@@ -164,6 +173,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("pause-study", "z", "pause_study", "Pause or resume the study", ("study", "workers", "studies"), "study"),
     Action("stop-study", "Z", "stop_study", "Stop the study", ("study", "workers", "studies"), "study"),
     Action("start-runner", "R", "start_runner", "Start the runner", ("studies", "study", "workers"), "study"),
+    Action("next-hint", "T", "next_hint", "Show the hints, the next one", ("study",), "help"),
+    Action("no-hints", "backspace", "no_hints", "Show no hints again", ("study",), "help", palette=False),
     _pane("pane-trials", "1", "trials", "Trials", "study"),
     _pane("pane-frontier", "2", "frontier", "Frontier", "study"),
     _pane("pane-curves", "3", "curves", "Loss curves", "study"),
@@ -351,6 +362,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("no", "n,escape", "no", "No", ("confirm",), "view", palette=False),
     Action("write-note", "f10", "write", "Write note and tags", ("annotate",), "view", palette=False),
     Action("write-file", "f", "write_file", "Write to a file", ("copying",), "view", palette=False),
+    Action("other-help", "tab,shift+tab", "other_part", "Keys, or words", ("reading",), "view", palette=False),
     Action("close-help", "escape,q,question_mark,f1", "close", "Close", ("reading",), "view", palette=False),
 )
 

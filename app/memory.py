@@ -1,4 +1,4 @@
-"""What the app remembers of a workspace: what was shown and how, in a small file of its own.
+"""What the app remembers of a workspace, or of its user: what was shown and how, in a small file of its own.
 
 Nothing depends on it: a file that is missing, damaged or cannot be written is as good as an empty one.
 """
@@ -22,8 +22,8 @@ Value = TypeVar("Value")
 class Memory:
     """Values by name, of the types that JSON has."""
 
-    def __init__(self, workspace: Path) -> None:
-        self._path = workspace / NAME
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
         self._values: dict[str, Any] | None = None
 
     def recall(self, name: str, otherwise: Value) -> Value:

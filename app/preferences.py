@@ -41,6 +41,8 @@ class Options:
     notify: Alert = "none"
     """How to call for attention when a study ends, fails or pauses, or a trial fails."""
     keymap: Mapping[str, str] = field(default_factory=dict)
+    state: Path | None = None
+    """Folder of what is remembered of the user; None: nothing is, and there are no hints."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,28 @@ def options(
         refresh=typed.refresh or filed.refresh or (REMOTE_REFRESH if slow else LOCAL_REFRESH),
         notify=typed.notify or filed.notify or "none",
         keymap={**filed.keymap, **typed.keymap},
+        state=state_path(environ),
     )
 
 
 def config_path(environ: Mapping[str, str]) -> Path | None:
     """Where the config file belongs; None without a home. A relative XDG_CONFIG_HOME counts as unset, says XDG."""
-    named = Path(environ.get("XDG_CONFIG_HOME") or "")
+    folder = _user_folder(environ, "XDG_CONFIG_HOME", ".config")
+    return None if folder is None else folder / "config.toml"
+
+
+def state_path(environ: Mapping[str, str]) -> Path | None:
+    """The folder of what is remembered of the user; None without a home."""
+    return _user_folder(environ, "XDG_STATE_HOME", ".local/state")
+
+
+def _user_folder(environ: Mapping[str, str], variable: str, usual: str) -> Path | None:
+    named = Path(environ.get(variable) or "")
     if not named.is_absolute():
         if not environ.get("HOME"):
             return None
-        named = Path(environ["HOME"]) / ".config"
-    return named / "bertdistill-tui" / "config.toml"
+        named = Path(environ["HOME"]) / usual
+    return named / "bertdistill-tui"
 
 
 def read_config(path: Path, action_ids: Collection[str]) -> Wishes:

@@ -15,6 +15,7 @@ from typing import Any
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.report.records import SHAPES
 from bertdistill.app.study_reference import study_page
+from bertdistill.app.text.glossary import TERMS
 from bertdistill.app.text.markdown import line, paragraphs, table
 
 COMMANDS_HEAD = """# Commands
@@ -47,6 +48,7 @@ A JSON number that is not finite is `null`, and all text is escaped to ASCII. `-
 nested keys are joined by a dot (`params.alpha`, `metrics.exact`), and text that a spreadsheet would run as a formula
 gets a leading apostrophe. New keys may be added; these do not go away.
 
+- `frontier --screened`: a list of *screened*, which are no trials.
 - `trials`, `frontier`, `run`, `demo` and `export --format json`: a list of *trial*, in ranked order.
 - `show`: one *trial* with `settings`, `differs_from_baseline` and `differs_from_parent` (lists of names), `children`
   (trial numbers), `sampler`, `proposal_seed`, `attempts` (list of *attempt*), `checkpoints` (list of *checkpoint*) and
@@ -67,8 +69,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
   `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
   is trained; `checkpoints`), `pretraining` (`texts`, `tokens`, `least` and `most` steps, `bytes` of a result,
-  `running_bytes`; null if no trial is pre-trained) and `time` (`trial_seconds`, `seconds` or null, `study` and number
-  of `trials` that were measured in this workspace; null without any).
+  `running_bytes`; null if no trial is pre-trained), `supernet` (`nets`, `screened` at most, `steps`, `passes` of a
+  whole student that they cost, `bytes`, `running_bytes`; null without one) and `time` (`trial_seconds`, `pass_seconds`,
+  `seconds` or null, `study` and number of `trials` that were measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
   `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.
@@ -95,6 +98,7 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a
   score) and `published` (`data`, `points`). With `--csv` a row per entry.
+- `glossary`: a list of objects with `name`, `also` (other words for it), `words` and `page` (below `docs/`).
 - `score`: the scores under the names of the official script.
 - `passages`: `build`: `folder`, `model` (digest), `passages`, `windows`, `tokens`, `width`, `numbers`, `bytes`,
   `bytes_per_passage`, `separate_layers`, `cpu_seconds`. `ask`: as `ask`, with `passage` (its number, from 1),
@@ -185,6 +189,7 @@ ROOMS = (
         for room in (
             "export",
             "transfer",
+            "supernet",
             "pretraining",
             "training",
             "training/terms",
@@ -282,7 +287,25 @@ def _refers(column: str) -> str:
     return f"`{column}`" if column else ""
 
 
+GLOSSARY_HEAD = """# Glossary
+
+Generated from the code by `make docs`. `?` in the app explains the words on the screen and the one under the mouse;
+`bertdistill-tui engine glossary TERM` prints the same. Metrics and settings are explained in
+[study-file.md](study-file.md).
+"""
+
+
+def glossary_page() -> str:
+    """`docs/glossary.md`."""
+    rows = [
+        [", ".join((entry.name, *entry.also)), line(entry.words), f"[{entry.page}]({entry.page})" if entry.page else ""]
+        for entry in sorted(TERMS, key=lambda entry: entry.name.casefold())
+    ]
+    return f"{GLOSSARY_HEAD}\n{table(['word', 'means', 'more'], rows)}"
+
+
 PAGES = {
+    "glossary.md": glossary_page,
     "commands.md": commands_page,
     "study-file.md": study_page,
     "modules.md": modules_page,

@@ -13,6 +13,7 @@ from bertdistill.app.commands import (
     cascade,
     difficulty,
     disk,
+    glossary,
     imports,
     ladder,
     machine,
@@ -51,6 +52,7 @@ PANELS = (
     imports.COMMANDS,
     disk.COMMANDS,
     machine.COMMANDS,
+    glossary.COMMANDS,
 )
 GROUPS = {"machines": machines.group}
 """Commands that have commands of their own."""

@@ -62,7 +62,7 @@ def ranked_row(view: StudyView, trial: Trial, names: Sequence[str], page: Page) 
         f"#{trial.number}",
         _state(trial, page),
         *(fmt.metric(name, values.get(name)) for name in names),
-        "" if gain is None else f"+{gain:.3f}",
+        fmt.gain(gain),
         remark(view, trial),
         fmt.settings(trial.params) or "as configured",
     ]
@@ -121,7 +121,7 @@ def headline(view: StudyView, page: Page) -> str:
 
 def trial_page(view: StudyView, trial: Trial, page: Page) -> str:
     """One trial: state, rank, metrics against the baseline, settings that differ, lineage and notes."""
-    parts = [safe_line(f"{view.study.name}/{trial.number} {_state(trial, page)} {trial.origin}")]
+    parts = [safe_line(f"{view.study.name}/{trial.number} {_state(trial, page)}, origin: {trial.origin}")]
     facts = {fact.name: fact.words for fact in rank_card(view, trial, study_scenarios(view))}
     facts["time"] = fmt.duration(trial.busy_seconds)
     if trial.sampler:

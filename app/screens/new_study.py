@@ -33,7 +33,16 @@ from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.views import study_form
-from bertdistill.app.views.configs import SHIPPED, Config, checked_path, find_configs, own_study, shipped_folder
+from bertdistill.app.views.configs import (
+    DATA,
+    SHIPPED,
+    Config,
+    checked_path,
+    find_configs,
+    find_data,
+    own_study,
+    shipped_folder,
+)
 from bertdistill.app.views.study_check import Checked, Taken, check, problems, taken
 from bertdistill.app.views.study_form import Field
 from bertdistill.app.widgets.cells import Cell, Row
@@ -50,7 +59,7 @@ from bertdistill.engine.study.template import COLUMNS as COLUMN_KEYS
 from bertdistill.engine.study.template import Template, is_data
 from bertdistill.store.errors import BertDistillError
 
-COLUMNS = (Column("config", "study file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
+COLUMNS = (Column("config", "file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
 OWN_DATA = " "
 """In place of a study file: begin with the path of the data."""
 CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
@@ -136,9 +145,11 @@ your changes. The file itself is never changed.
         self.query_one("#plan").border_title = Text("What it is")
         self.query_one("#configs").focus()
         if self._file == OWN_DATA:
-            self.query_one("#path", Input).focus()
+            if not find_data(Path()):
+                self.query_one("#path", Input).focus()
             self._verdict(
-                "Type the path of your data: CSV, TSV, JSONL, text;label or SQuAD JSON. The right arrow completes."
+                "Choose a data file of this folder, or type the path of one below the list (tab): CSV, TSV, JSONL, "
+                "text;label or SQuAD JSON."
             )
         elif self._file:
             self._open(self._file)
@@ -147,7 +158,9 @@ your changes. The file itself is never changed.
 
     def read(self, reader: Reader) -> NewStudyNews:
         folders = [("here", Path()), ("workspace", reader.workspace.path)]
-        found, studies = tuple(find_configs(folders)), taken(reader.studies())
+        configs, data = find_configs(folders), find_data(Path())
+        found = tuple([*data, *configs] if self._file == OWN_DATA else [*configs, *data])
+        studies = taken(reader.studies())
         path = self.config.path if self.config is not None else None
         try:
             return NewStudyNews(found, studies, path, None if path is None else read_toml(path))
@@ -158,7 +171,7 @@ your changes. The file itself is never changed.
         fresh = self.news is None or self.news.studies.keys() != news.studies.keys()
         self.news = news
         rows = [
-            Row(str(c.path), (Cell(safe_line(c.path.stem), "bright"), Cell(c.where), Cell(safe_line(c.first_sentence))))
+            Row(str(c.path), (Cell(safe_line(c.name), "bright"), Cell(c.where), Cell(safe_line(c.first_sentence))))
             for c in news.configs
         ]
         self.query_one("#configs", LineTable).show(COLUMNS, rows, empty="No study file found. Type the path of one.")
@@ -217,7 +230,9 @@ your changes. The file itself is never changed.
     def action_open(self) -> None:
         """Edit the highlighted file."""
         config = self._highlighted()
-        if config is not None:
+        if config is not None and config.where == DATA:
+            self._draft(config.path)
+        elif config is not None:
             self._edit(config)
 
     @on(Input.Submitted, "#path")
@@ -287,6 +302,7 @@ your changes. The file itself is never changed.
         self.remove_class("-choosing")
         self.add_class("-editing", "-show-form")
         self.query_one("#plan").border_title = Text("Plan")
+        self._findings(Text("Checking the file …", "dim"))
         self._title()
         self._lay_out()
 

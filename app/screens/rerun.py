@@ -160,7 +160,7 @@ trial is opened instead.
             axis_x = dataclasses.replace(axis_x, lines=(*axis_x.lines, (at, f"the rerun: {fmt.count(at)}")))
         points, cursor = rerun_outlook.points(view, outlook)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
-        chart.draw(make, empty="The first point appears when a trial has both scores.")
+        chart.draw(make, empty="The first point appears when a trial has both metrics of the axes.")
         entitle(chart, title=f"Where it would land: {axis_y.title} over {axis_x.title}")
 
     @on(Chart.Drawn)

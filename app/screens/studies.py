@@ -56,7 +56,7 @@ WELCOME = (
 )
 """The ways to begin in a workspace without studies."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
-NO_POINT = "The first point appears when a trial has both scores."
+NO_POINT = "The first point appears when a trial has both metrics of the axes."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 

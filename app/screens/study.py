@@ -18,6 +18,7 @@ from bertdistill.app.bindings import bindings, one_pane
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
+from bertdistill.app.screens.tour import Tour
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
@@ -87,12 +88,6 @@ rank.
 The chart shows the same trials; the cursor of both is the same trial. Closing this screen or the app stops nothing.
 
 Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the objectives: the list is ranked by them.
-
-- `hypervolume`: the share of the plane of the objectives that the frontier covers; then what the newest trial added.
-- `gain`: what a trial added to the hypervolume when it ended.
-- `dominated by #7`: trial 7 is at least as good in every objective and better in one.
-- `at chance`: a model that has learnt nothing scores as much; there is no reason to keep or promote such a trial.
-- `stored to step n`: the newest trial's numbers up to there are in the database and survive any crash or kill.
 """
 
     def __init__(self, study_name: str) -> None:
@@ -125,6 +120,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
                 yield self._frontier
                 yield self._curves
         yield self._log
+        yield Tour(self.ui.options.keymap, ascii_only=self.ui.ascii_only, state=self.ui.options.state)
 
     def on_mount(self) -> None:
         self.add_class("-show-trials")
@@ -233,6 +229,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._show_charts()
         self._show_log(news)
         self.refresh_keys()
+        if self._tour.at < 0 and news.view.frontier and self._tour.is_due:
+            self._tour.turn()
+        self.call_after_refresh(self._place_hint)
 
     def _show_charts(self) -> None:
         if self.news is not None:
@@ -427,6 +426,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
                 return "A cascade has two members: unmark the others with space."
             case "show_archived" if self.news is not None and not any(t.archived for t in self.news.view.trials):
                 return "No trial is archived; A archives one."
+            case "no_hints" if self._tour.at < 0:
+                return "No hint is shown; T shows them."
             case "unmark" if not self.marked:
                 return "No trial is marked; space marks one."
             case "start_runner" if self.news is not None:
@@ -507,6 +508,35 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def action_start_runner(self) -> None:
         self.ui.start_runner()
+
+    # ---------------------------------------------------------------------------------------------------------- tour
+
+    @property
+    def _tour(self) -> Tour:
+        return self.query_one(Tour)
+
+    @on(Tour.Asked)
+    def action_next_hint(self) -> None:
+        self._tour.turn()
+        self._place_hint()
+
+    def action_no_hints(self) -> None:
+        self._tour.dismiss()
+        self._place_hint()
+
+    def _place_hint(self) -> None:
+        """Beside what it explains, which is marked; above the footer while that is not to be seen."""
+        for pane in self.query(".-explained"):
+            pane.remove_class("-explained")
+        if self._tour.at >= 0:
+            pane = self.query_one(self._tour.beside)
+            pane.add_class("-explained")
+            seen = pane if pane.is_on_screen else self.query_one("#keys")
+            self._tour.place(seen.region, self.size, narrow=one_pane(self))
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.call_after_refresh(self._place_hint)
 
     # --------------------------------------------------------------------------------------------------------- view
 

@@ -81,7 +81,7 @@ def _hypervolume(view: StudyView) -> Text:
     text = Text(f"hypervolume {view.hypervolume:.3f}")
     if view.gain:
         newest = list(view.gain.values())[-1]  # they are in the order of finishing
-        text.append(f" +{newest:.3f}", "green" if newest > 0 else "")
+        text.append(f" {fmt.gain(newest)}", "green" if newest > 0 else "")
     return text
 
 

@@ -337,7 +337,7 @@ def _header(news: TrialNews, *, ascii_only: bool) -> Text:
     for objective in view.objectives:
         text.append(f"  {objective.metric} {fmt.metric(objective.metric, values.get(objective.metric))}")
     if (gain := view.gain.get(trial.number)) is not None:
-        text.append(f"  gain {fmt.signed(gain, 3)}")
+        text.append(f"  gain {fmt.gain(gain)}")
     if trial.archived:
         text.append("  archived", "dim")
     return text

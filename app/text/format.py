@@ -146,6 +146,13 @@ def signed(value: float | None, decimals: int = 2) -> str:
     return NONE if value is None or not math.isfinite(value) else f"{value:+.{decimals}f}"
 
 
+def gain(value: float | None) -> str:
+    """What a trial added to the hypervolume: `+0.021`, `<0.001`, or `0`; empty without one."""
+    if value is None:
+        return ""
+    return f"+{value:.3f}" if value >= SMALLEST_GAIN else f"<{SMALLEST_GAIN:g}" if value > 0 else "0"
+
+
 def bar(fraction: float, width: int = 14, *, ascii_only: bool = False) -> str:
     """A progress bar of `width` characters; `fraction` is cut to 0–1."""
     full = round(min(1.0, max(0.0, fraction)) * width) if math.isfinite(fraction) else 0
@@ -165,3 +172,6 @@ def value_of(metrics: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value)
+
+
+SMALLEST_GAIN = 0.001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,10 +12,15 @@ from pathlib import Path
 from bertdistill.app.text.safe import safe
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.steering.demo_study import DEMOS, Demo
+from bertdistill.engine.study.hold_out import hold_out
 from bertdistill.engine.study.study_text import LARGEST_FILE, parse_toml
 from bertdistill.engine.study.template import Template, data_spec, held_back, is_data, study_name, study_template
 
-SHIPPED = "shipped"
+SHIPPED, DATA = "shipped", "your data"
+ABOUT_DATA = (
+    "Your data: a study file is drafted from it.\n\nIts columns, labels and lengths are read and shown before anything "
+    "starts. A tenth of the examples is held out for the report, unless a file beside it is named like a test file."
+)
 MOST_FILES = 200
 """Files looked at in one folder."""
 MARKS = ("task", "objectives", "teacher")
@@ -29,6 +34,11 @@ class Config:
     path: Path
     where: str
     about: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of a study file without the suffix, which all of them share."""
+        return self.path.name if self.where == DATA else self.path.stem
 
     @property
     def first_sentence(self) -> str:
@@ -50,6 +60,15 @@ def find_configs(folders: Sequence[tuple[str, Path]]) -> list[Config]:
         for config in _in(folder, where):
             found.setdefault(config.path, config)
     return list(found.values())
+
+
+def find_data(folder: Path) -> list[Config]:
+    """The data files of a folder that a study can be drafted from, by name."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if is_data(path) and path.is_file())[:MOST_FILES]
+    except OSError:
+        return []
+    return [Config(path.absolute(), DATA, ABOUT_DATA) for path in paths]
 
 
 def _place(config: Config) -> int:
@@ -108,11 +127,16 @@ def completion(text: str) -> str | None:
 def own_study(data: Path, folder: Path, changes: Sequence[str] = ()) -> tuple[Path, Template]:
     """Write a study file for a file of one's own data into a folder, and return it with what was guessed.
 
-    A file beside it that is named like a test file is held back for the report. `changes` are `data.key=value`.
+    A file beside it that is named like a test file is held back for the report; without one, a tenth of the examples
+    is, in files beside the study file. `changes` are `data.key=value`.
     ConfigError for data that cannot be read, and where a column is not clear.
     """
     name, beside = study_name(data), held_back(data)
-    made = study_template(data_spec(data, beside, changes), name)
+    spec, held = data_spec(data, beside, changes), ""
+    if not spec.report and not spec.hub:
+        spec, held = hold_out(spec, folder, name)
+    made = study_template(spec, name)
+    made = replace(made, guesses=(*([held] if held else []), *made.guesses))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number in itertools.count(1):
         path = folder / (f"{name}.toml" if number == 1 else f"{name}-{number}.toml")

@@ -77,7 +77,7 @@ def program_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]
     distinct, minutes = planned["distinct"], spec.program.minutes
     facts = {
         "trials": f"{planned['trials']} in the budget, "
-        + ("a continuous space" if distinct is None else f"{distinct:,} different ones exist"),
+        + ("more different ones than can be counted" if distinct is None else f"{distinct:,} different ones exist"),
         "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
         "program": safe_line(" ".join(planned["command"]), 300),
         "works in": safe_line(planned["directory"], 200),

@@ -103,7 +103,7 @@ def _gap_words(objective: Objective, value: float | None, other: float | None) -
 def _gain(view: StudyView, trial: Trial) -> Iterator[Fact]:
     gain = view.gain.get(trial.number)
     if gain is not None:
-        yield Fact("gain", f"{fmt.signed(gain, 3)} hypervolume when it finished ({view.hypervolume:.3f} now)")
+        yield Fact("gain", f"{fmt.gain(gain)} of the hypervolume when it finished ({view.hypervolume:.3f} now)")
 
 
 def _uses(trial: Trial, table: ScenarioTable) -> Iterator[Fact]:

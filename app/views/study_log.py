@@ -107,7 +107,7 @@ def _end(view: StudyView, trial: Trial) -> str:
     if ranked is not None:
         words += [f"{o.metric} {fmt.metric(o.metric, values.get(o.metric))}" for o in view.objectives]
         if gain := view.gain.get(trial.number):
-            words.append(f"gain {fmt.signed(gain, 3)}")
+            words.append(f"gain {fmt.gain(gain)}")
         words += ["on the frontier"] if ranked.on_frontier else []
     if trial.busy_seconds:
         words.append(f"after {fmt.duration(trial.busy_seconds)}")

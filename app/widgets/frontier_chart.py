@@ -17,6 +17,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import colours
 from bertdistill.app.views.cascades import cascade_points
+from bertdistill.app.views.screened import screened_points
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
@@ -155,8 +156,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
         )
         detail = "" if cursor is None else self._reading(cursor)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor, detail=detail, groups=colouring.groups)
-        nothing = "No trial that matches the filter has both scores." if self._filter else ""
-        self.draw(make, empty=nothing or "The first point appears when a trial has both scores.")
+        nothing = "No trial that matches the filter has both metrics of the axes." if self._filter else ""
+        self.draw(make, empty=nothing or "The first point appears when a trial has both metrics of the axes.")
         entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
@@ -166,7 +167,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
         if self._made_of != made_of:
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
-        joined = [(None, point) for point in cascade_points(view, self._cascades, x, y)]
+        others = [*cascade_points(view, self._cascades, x, y), *screened_points(view, x, y)]
+        joined = [(None, point) for point in others]
         return [*self._settled, *joined, *chart_trials(view, x, y, [*view.running, *view.waiting])]
 
     def _fitting(self, pairs: Sequence[tuple[Trial | None, Point]]) -> Sequence[tuple[Trial | None, Point]]:

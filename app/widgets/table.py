@@ -186,6 +186,15 @@ class LineTable(ScrollView, can_focus=True):
             self._forget()
             self.refresh()
 
+    @property
+    def heads(self) -> list[str]:
+        """The titles of the columns on screen, whole even where one is cut."""
+        return [self._columns[index].title for index, *_ in self._layout().places]
+
+    def head_at(self, x: int) -> Column | None:
+        """The column whose head is at this cell of the first line."""
+        return next((self._columns[i] for i, at, wide in self._layout().places if at <= x <= at + wide), None)
+
     # ------------------------------------------------------------------------------------------------------- actions
 
     def action_step(self, by: int) -> None:
@@ -214,9 +223,8 @@ class LineTable(ScrollView, can_focus=True):
         if at is None:
             return
         if at.y == 0:
-            heads = [(self._columns[index].key, start, wide) for index, start, wide in self._layout().places]
-            if column := next((key for key, start, wide in heads if start <= at.x <= start + wide), ""):
-                self.post_message(self.Headed(self, column))
+            if column := self.head_at(at.x):
+                self.post_message(self.Headed(self, column.key))
             return
         row = at.y - 1 + self.scroll_offset.y
         if row < len(self._rows):

@@ -115,7 +115,7 @@ def _cell(
             return Cell(fmt.setting(losses[trial.number]) if trial.number in losses else fmt.NONE)
         case "gain":
             gain = view.gain.get(trial.number)
-            return Cell("" if gain is None else f"+{gain:.3f}", "good" if gain else "plain")
+            return Cell(fmt.gain(gain), "good" if gain else "plain")
         case "note":
             return Cell(remark(view, trial))
         case "tags":

@@ -31,7 +31,7 @@ from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import PARTS, tokenised
 from bertdistill.engine.distill.training.measure import tokenizer_ms
 from bertdistill.engine.families.encoder_plan import OFFSET
-from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.families.table import FAMILIES, cuts_vocabulary
 from bertdistill.engine.families.vocabulary import entries, size_of, units_name
 from bertdistill.engine.tasks.table import TASKS
 
@@ -142,7 +142,7 @@ def for_trial(run: Run) -> Run:
     What the smaller vocabulary does to the validation split, which was not counted, is reported.
     """
     spec, vocabulary = run.spec, run.spec.prepared.vocabulary
-    size = entries(spec.prepared, spec.settings) if spec.settings.family == TRANSFORMER.name else 0
+    size = entries(spec.prepared, spec.settings) if cuts_vocabulary(spec.settings.family) else 0
     if not size:
         return run
     kind = spec.settings.vocabulary
@@ -209,7 +209,8 @@ def _report(run: Run, tokenizer: PreTrainedTokenizerBase, features: Mapping[str,
     """How both splits are divided, compared with the initial vocabulary."""
     facts = run.spec.prepared
     before: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(facts.vocabulary.tokenizer, trust_remote_code=False)
-    units = TRANSFORMER.units(facts, dataclasses.replace(run.spec.settings, vocab_size=0))
+    settings = dataclasses.replace(run.spec.settings, vocab_size=0)
+    units = FAMILIES[settings.family].units(facts, settings)
     for part, now in features.items():
         then = open_features(Path(facts.features_of(part, units)))
         level, text = difference(Divided(before, then), Divided(tokenizer, now), run.spec.data.max_length)

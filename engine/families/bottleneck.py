@@ -15,13 +15,14 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LAYER_KEYS
-from bertdistill.engine.families import bottleneck_sizes, sparsity
+from bertdistill.engine.families import bottleneck_sizes, phases, sparsity
 from bertdistill.engine.families.bottleneck_shape import NO_NORM, QUARTER, STACKED, Bottleneck
 from bertdistill.engine.families.encoder_plan import MOBILE, NEW_LAYER, Plan, Shape, kept_layers
 from bertdistill.engine.families.family import TRAINING
 from bertdistill.engine.families.layer_pairs import check_layers
 from bertdistill.engine.families.sparsity import pruning_of
 from bertdistill.engine.families.stored import Contents
+from bertdistill.engine.families.vocabulary import PLANNED, entries, mean_length, units_name
 from bertdistill.engine.tasks.task import Task
 
 AUTO = "auto"
@@ -44,7 +45,9 @@ class BottleneckFamily:
         TRAINING
         | SIZES
         | CHOOSE
+        | PLANNED
         | sparsity.KEYS
+        | phases.PRETRAINING
         | LAYER_KEYS
         | {"initializer_range", "dropout", "attention_dropout", "classifier_dropout"}
     )
@@ -56,19 +59,23 @@ class BottleneckFamily:
         return CHOOSE if scratch else frozenset()
 
     def units(self, facts: Prepared, settings: Settings) -> str:
-        return INIT_UNITS if INIT_UNITS in facts.units and _initial(facts) else ""
+        size = entries(facts, settings)
+        return units_name(settings.vocabulary, size) if size else _units(facts)
 
     def plan(self, facts: Prepared, settings: Settings, *, scratch: bool) -> Plan:
         initial = None if scratch else _initial(facts)
         plan = _cut(initial, settings) if initial else _new(facts, settings)
+        if size := entries(facts, settings):
+            smaller = dataclasses.replace(plan.shape, vocab_size=min(size, plan.shape.vocab_size))
+            plan = dataclasses.replace(plan, shape=smaller, vocabulary=settings.vocabulary)
         if facts.teacher_shape:
             check_layers(plan, Shape.from_dict(facts.teacher_shape), settings, units=self.units(facts, settings))
+        phases.check_length(settings, plan.shape.longest_input)
         return plan
 
     def known(self, student: Hashable, task: Task, facts: Prepared) -> dict[str, float]:
         assert isinstance(student, Plan)
-        units = INIT_UNITS if INIT_UNITS in facts.units and student.kept_layers[0] != NEW_LAYER else ""
-        length = facts.units_of(units).mean_length
+        length = mean_length(facts, student.vocabulary, student.shape.vocab_size, _units(facts))
         return bottleneck_sizes.metrics(student, task, len(facts.labels), length)
 
     def contents(self, student: Hashable, task: Task, facts: Prepared) -> Contents:
@@ -76,7 +83,12 @@ class BottleneckFamily:
         return bottleneck_sizes.contents(student, task, len(facts.labels))
 
     def idle(self, settings: Settings, student: Hashable) -> frozenset[str]:
-        return SIZES | CHOOSE | sparsity.KEYS
+        return SIZES | CHOOSE | PLANNED | sparsity.KEYS
+
+
+def _units(facts: Prepared) -> str:
+    """The tokens of the whole vocabulary: those of the checkpoint that students are cut from, or the teacher's."""
+    return INIT_UNITS if INIT_UNITS in facts.units and _initial(facts) else ""
 
 
 def _initial(facts: Prepared) -> Shape | None:

@@ -14,6 +14,7 @@ from bertdistill.engine.families.family import Family
 from bertdistill.engine.families.linear import LINEAR
 from bertdistill.engine.families.mlp import MLP
 from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.families.vocabulary import PLANNED
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (TRANSFORMER, BOTTLENECK, MLP, BILSTM, LINEAR)}
 
@@ -26,6 +27,11 @@ def foreign(settings: Settings) -> frozenset[str]:
 def pretrained(settings: Settings) -> bool:
     """Whether a student with these settings is pre-trained on texts before the task."""
     return bool(settings.pretrain_epochs) and phases.PRETRAIN_EPOCHS not in foreign(settings)
+
+
+def cuts_vocabulary(family: str) -> bool:
+    """Whether students of the family can have fewer pieces than the model that they start from."""
+    return family in FAMILIES and FAMILIES[family].settings >= PLANNED
 
 
 def weights_of(settings: Settings) -> str:

@@ -55,6 +55,8 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
         return "" if isinstance(value, Mapping) else f"= {shown(value)} must be a table"
     if kind == "dict[str, str]":
         return _texts_problem(value)
+    if kind == "bool":
+        return "" if isinstance(value, bool) else f"= {shown(value)} must be true or false"
     if kind == SCALAR:
         return "" if isinstance(value, (str, bool)) or is_number(value) else "must be text, a number, true or false"
     if kind == "str":
@@ -108,7 +110,7 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 
 
 def kind_of(field: dataclasses.Field[Any]) -> str:
-    """The annotation of a key's field as text: int, float, str, list[int], list[str] or dict[str, float]."""
+    """The annotation of a key's field as text: int, float, bool, str, list[int], list[str] or dict[str, float]."""
     return str(field.type)
 
 
@@ -147,7 +149,7 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
             if default_of(field) is dataclasses.MISSING:
                 problems.append(Problem(table, name, f"is missing: {field.metadata['help']}"))
         elif "FineTuneSpec" in kind_of(field):
-            values[name], wrong = read_dataclass(FineTuneSpec, raw[name], f"{table}.{name}")
+            values[name], wrong = _read_fine_tune(raw[name], f"{table}.{name}")
             problems += wrong
         elif "MemberSpec" in kind_of(field):
             values[name], wrong = _read_members(raw[name], f"{table}.{name}")
@@ -159,6 +161,13 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
         else:
             values[name] = _converted(kind_of(field), raw[name])
     return (None if problems else cls(**values)), problems
+
+
+def _read_fine_tune(raw: Any, table: str) -> tuple[FineTuneSpec | None, list[Problem]]:
+    """0 epochs are the same as no table; its other keys are checked all the same."""
+    none = isinstance(raw, Mapping) and is_number(raw.get("epochs")) and raw["epochs"] == 0
+    found, wrong = read_dataclass(FineTuneSpec, {k: raw[k] for k in raw if k != "epochs"} if none else raw, table)
+    return None if none else found, wrong
 
 
 def _read_members(raw: Any, table: str) -> tuple[list[MemberSpec], list[Problem]]:

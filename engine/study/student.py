@@ -19,7 +19,7 @@ from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
 from bertdistill.engine.families.family import Family, Student
 from bertdistill.engine.families.phases import PRETRAIN_EPOCHS
 from bertdistill.engine.families.stored import Contents
-from bertdistill.engine.families.table import FAMILIES, pretrained, unused, weights_of
+from bertdistill.engine.families.table import FAMILIES, cuts_vocabulary, pretrained, unused, weights_of
 from bertdistill.engine.families.tiny import ROWS
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.planned import Planned, plan_program
@@ -183,16 +183,22 @@ def wanted_units(spec: StudySpec) -> list[str]:
 
 
 def wanted_vocabularies(spec: StudySpec) -> dict[str, list[int]]:
-    """By where its pieces come from, the sizes of vocabularies that transformers may have; of a range some points."""
-    family = TRANSFORMER.name
+    """By where its pieces come from, the sizes of vocabularies that encoders may have; of a range some points."""
+    kinds, sizes = set[str](), set[int]()
+    for family in filter(cuts_vocabulary, dict.fromkeys(possible(spec, "family"))):
+        if own := _vocabulary_sizes(spec, family):
+            sizes |= own
+            kinds |= {*of_family(spec, "vocabulary", family)}
+    return dict.fromkeys(sorted(kinds), sorted(sizes))
+
+
+def _vocabulary_sizes(spec: StudySpec, family: str) -> set[int]:
+    sizes = {int(size) for size in of_family(spec, "vocab_size", family) if size}
     searched = next((one for one in spec.search if one.key == "vocab_size" and one.applies(family)), None)
-    sizes = {size for size in of_family(spec, "vocab_size", family) if size}
     if searched is not None and searched.kind != "choice" and searched.low:
         ratio = (searched.high or searched.low) / searched.low
         sizes |= {round(searched.low * ratio ** (step / RANGE_POINTS)) for step in range(RANGE_POINTS + 1)}
-    if family not in possible(spec, "family") or not sizes:
-        return {}
-    return dict.fromkeys(sorted({*of_family(spec, "vocabulary", family)}), sorted(sizes))
+    return sizes
 
 
 def of_family(spec: StudySpec, key: str, family: str) -> list[Any]:

@@ -103,7 +103,7 @@ def study_template(data: DataSpec, name: str) -> Template:
 
     ConfigError if the file cannot be read or a column is ambiguous.
     """
-    facts = _questions(data) if _holds_questions(data) else _texts(data)
+    facts = _questions(data) if holds_questions(data) else _texts(data)
     length = max(_max_length(facts.words), LEAST_PASSAGE if facts.task == QUESTIONS else 0)
     guesses = [*facts.guesses, f"max_length = {length}: {COVERED:.0%} of the inputs should fit"]
     if not data.report:
@@ -111,7 +111,7 @@ def study_template(data: DataSpec, name: str) -> Template:
     return Template(_text(facts, name, length), tuple(guesses))
 
 
-def _holds_questions(data: DataSpec) -> bool:
+def holds_questions(data: DataSpec) -> bool:
     """Whether it is SQuAD JSON: classification files are JSON too."""
     if kind(source_file(data, "train")) not in (".json", ".jsonl"):
         return False
@@ -224,7 +224,7 @@ _REST = """
 model = "nreimers/MiniLM-L6-H384-uncased"  # English; a Hub id or a folder
 
 [teacher.fine_tune]  # the teacher is trained on this data first
-epochs = 2
+epochs = 2  # 0 if it is fine-tuned already
 learning_rate = 1e-4
 batch_size = 32
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bertdistill.engine.families.table import cuts_vocabulary
 from bertdistill.engine.families.tiny import RESERVED, ROWS
-from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.study.family_checks import selected, table_and_key
 from bertdistill.engine.study.parts import Parts
 from bertdistill.engine.study.scopes import uses
@@ -27,14 +27,14 @@ def _of_family(parts: Parts, family: str) -> Iterator[Problem]:
     searched = next((one for one in parts.search or () if one.key == SIZE and one.applies(family)), None)
     own = SIZE in parts.family_settings.get(family, {})
     at = table_and_key(searched.name) if searched else (f"settings.{family}" if own else "settings", SIZE)
-    whole = "the whole vocabulary" if family == TRANSFORMER.name else f"{ROWS} rows"
+    whole = "the whole vocabulary" if cuts_vocabulary(family) else f"{ROWS} rows"
     least = _least(searched, parts.fixed.value(SIZE, family))
     if searched is not None and searched.kind != "choice" and least == 0:
         yield Problem(*at, f"starts at 0, which means {whole}; start higher, or list choices")
-    elif family != TRANSFORMER.name and 0 < least <= RESERVED:
+    elif not cuts_vocabulary(family) and 0 < least <= RESERVED:
         yield Problem(*at, f"= {least} leaves {family} no row for units; use {RESERVED + 1} or more, or 0 for {whole}")
-    if family == TRANSFORMER.name and searched is None and not parts.fixed.value(SIZE, family):
-        yield from _idle_kind(parts)
+    if cuts_vocabulary(family) and searched is None and not parts.fixed.value(SIZE, family):
+        yield from _idle_kind(parts, family)
 
 
 def _least(searched: Parameter | None, fixed: int) -> int:
@@ -46,11 +46,10 @@ def _least(searched: Parameter | None, fixed: int) -> int:
     return min((int(value) for value in searched.choices if value), default=0)
 
 
-def _idle_kind(parts: Parts) -> Iterator[Problem]:
-    """`vocabulary` where every transformer has the whole one."""
+def _idle_kind(parts: Parts, family: str) -> Iterator[Problem]:
+    """`vocabulary` where every student of the family has the whole one."""
     if (parts.baseline or {}).get(SIZE):
         return
-    family = TRANSFORMER.name
     searched = next((one for one in parts.search or () if one.key == KIND and one.applies(family)), None)
     value = parts.fixed.value(KIND, family)
     text = f"has no effect while {SIZE} is 0, the whole vocabulary; set both or none"

@@ -31,8 +31,9 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "COLORFGBG": "15;0",
     "XDG_CONFIG_HOME": "/nonexistent",
+    "XDG_STATE_HOME": str(Path(__file__).parent / "state"),
 }
-"""A usual terminal and nobody's config file. All else but paths is taken away, so that tests agree everywhere."""
+"""A usual terminal, no config file, and a user who has seen the tour; all else but paths is taken away."""
 KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
 
 ALTERNATE, MOUSE = 1049, 1003

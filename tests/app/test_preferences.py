@@ -8,7 +8,7 @@ import pytest
 from tests.app.pty_terminal import PROGRAM, PtyTerminal
 
 from bertdistill.app.keymap import ids
-from bertdistill.app.preferences import Options, Wishes, config_path, options, read_config
+from bertdistill.app.preferences import Options, Wishes, config_path, options, read_config, state_path
 from bertdistill.engine.contract.errors import ConfigError
 
 IDS = ("quit", "rerun", "stop-trial")
@@ -66,6 +66,13 @@ def test_what_was_typed_beats_the_config_file(tmp_path: Path, file: Path) -> Non
     typed = Wishes(theme="auto", mouse=True, refresh=0.5)
     found = options(tmp_path, typed, {"XDG_CONFIG_HOME": str(tmp_path)}, IDS)
     assert ("auto", "ascii", True, 0.5) == (found.theme, found.marker, found.mouse, found.refresh)
+
+
+def test_what_is_remembered_of_the_user_has_its_own_folder(tmp_path: Path) -> None:
+    """None without a home; a relative variable counts as unset."""
+    assert options(tmp_path, Wishes(), {"HOME": "/h"}, IDS).state == Path("/h/.local/state/bertdistill-tui")
+    assert state_path({"HOME": "/h", "XDG_STATE_HOME": "/x"}) == Path("/x/bertdistill-tui")
+    assert state_path({"XDG_STATE_HOME": "x"}) is None
 
 
 @pytest.mark.parametrize(

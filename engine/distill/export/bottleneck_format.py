@@ -15,6 +15,7 @@ from bertdistill.engine.distill.export.encoder_format import EncoderFormat
 from bertdistill.engine.families.bottleneck_sizes import inner
 from bertdistill.engine.families.encoder_plan import Shape
 from bertdistill.engine.families.table import unused
+from bertdistill.engine.families.vocabulary import PLANNED
 
 
 class BottleneckFormat:
@@ -66,6 +67,7 @@ class BottleneckFormat:
         """The effective settings; sizes are those of the model."""
         shape, narrow, settings = self._shape, inner(self._shape), facts.settings
         rows = asdict(settings) | {
+            "vocab_size": shape.vocab_size,
             "layers": shape.layers,
             "heads": shape.heads,
             "hidden_size": shape.hidden_size,
@@ -77,4 +79,5 @@ class BottleneckFormat:
         }
         idle = unused(settings) | ({"layer_list"} if settings.layer_choice != "list" else frozenset())
         idle |= frozenset() if facts.init else {"layer_choice"}
+        idle |= frozenset() if settings.vocab_size else PLANNED
         return {name: value for name, value in rows.items() if name not in idle}

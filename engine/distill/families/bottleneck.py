@@ -14,6 +14,7 @@ from transformers import MobileBertConfig, PreTrainedModel
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.spec import SCRATCH
+from bertdistill.engine.distill.families.embeddings import own_vocabulary, replace_embeddings
 from bertdistill.engine.distill.families.encoder import ENCODERS, Encoder
 from bertdistill.engine.distill.families.model import FAMILY
 from bertdistill.engine.distill.families.taught_start import start_from
@@ -40,14 +41,21 @@ class Bottlenecks:
         facts, scratch = spec.prepared, spec.student.init == SCRATCH
         plan = BOTTLENECK.plan(facts, spec.settings, scratch=scratch)
         cut = plan.kept_layers[0] != NEW_LAYER
+        units = BOTTLENECK.units(facts, spec.settings)
+        own = own_vocabulary(facts, units)
         with seeded(spec.settings.seed):
             net = _cut(spec, plan) if cut else _new(spec, plan)
+        if own and cut:
+            replace_embeddings(net, *own)
         if not cut and not scratch and facts.teacher_folder and facts.init_folder == facts.teacher_folder:
-            start_from(net, load_encoder(facts.teacher_folder, spec.task, facts.labels, need_head=True))
+            teacher = load_encoder(facts.teacher_folder, spec.task, facts.labels, need_head=True)
+            if own:
+                replace_embeddings(teacher, *own)
+            start_from(net, teacher)
         _clear_padding(net)
         setattr(net.config, FAMILY, BOTTLENECK.name)
         drop_before_head(net)
-        return Encoder(net, units=BOTTLENECK.units(facts, spec.settings))
+        return Encoder(net, units=units, tokenizer=own[1] if own else None)
 
     def load(self, folder: Path) -> Encoder:
         return ENCODERS.load(folder)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.contract.facts import Prepared
+from bertdistill.engine.families.vocabulary import size_of
 
 
 def open_tokenizer(folder: str | Path) -> Any:
@@ -22,6 +24,13 @@ def open_tokenizer(folder: str | Path) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder}: its tokenizer cannot be loaded: {error}", hint="rerun the trial") from error
+
+
+def own_vocabulary(facts: Prepared, units: str) -> tuple[Any, Any] | None:
+    """The tokenizers of the initial model and of these units; None if the units are not a smaller vocabulary."""
+    if not size_of(units)[1]:
+        return None
+    return open_tokenizer(facts.vocabulary.tokenizer), open_tokenizer(facts.units_of(units).tokenizer)
 
 
 def replace_embeddings(net: PreTrainedModel, before: Any, after: Any) -> None:

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.spec import SCRATCH
-from bertdistill.engine.distill.families.embeddings import open_tokenizer, replace_embeddings
+from bertdistill.engine.distill.families.embeddings import open_tokenizer, own_vocabulary, replace_embeddings
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.importance import load_importance, load_neurons
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
@@ -27,6 +27,7 @@ from bertdistill.engine.distill.families.transformer import (
     save_whole,
 )
 from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape
+from bertdistill.engine.families.supernet import start_of
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.vocabulary import size_of
 
@@ -86,12 +87,10 @@ class Encoders:
     def build(self, spec: AttemptSpec) -> Encoder:
         facts, scratch = spec.prepared, spec.student.init == SCRATCH
         folder = Path(facts.importance) if facts.importance else None
-        units, tokenizer = TRANSFORMER.units(facts, spec.settings), None
-        if size_of(units)[1]:
-            tokenizer = open_tokenizer(facts.units_of(units).tokenizer)
-            before = open_tokenizer(facts.vocabulary.tokenizer)
+        units = TRANSFORMER.units(facts, spec.settings)
+        own = own_vocabulary(facts, units)
         net, kept = build_student(
-            SCRATCH if scratch else facts.init_folder,
+            SCRATCH if scratch else start_of(facts, spec.settings),
             spec.settings,
             task=spec.task,
             labels=facts.labels,
@@ -99,9 +98,9 @@ class Encoders:
             importance=load_importance(folder) if folder else None,
             neurons=load_neurons(folder) if folder and facts.ffn_importance else None,
             projection=Projection.load(Path(facts.projection)) if facts.projection else None,
-            embed=(lambda model: replace_embeddings(model, before, tokenizer)) if tokenizer else None,
+            embed=(lambda model: replace_embeddings(model, *own)) if own else None,
         )
-        return Encoder(net, kept, units, tokenizer)
+        return Encoder(net, kept, units, own[1] if own else None)
 
     def load(self, folder: Path) -> Encoder:
         net, kept = load_student(folder)

@@ -80,6 +80,9 @@ class MaskedNetwork(nn.Module):
         """The word embeddings, (vocabulary, size)."""
         found = self.encoder.get_input_embeddings()
         weight: Tensor = found.factors.weight if isinstance(found, LowRankEmbedding) else found.weight
+        if getattr(self.encoder.config, "trigram_input", False):
+            # A MobileBERT reads padding beside the last token, so its embedding must stay 0.
+            weight = weight.index_fill(0, torch.tensor(found.padding_idx, device=weight.device), 0)
         return weight
 
     def logits(self, states: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from bertdistill.engine.search.importances import read_importances
 
 NO_SEARCH = "study mine is a collection of logged runs, not a search"
 STUDY_FILE = Path(__file__).parents[3] / "sample_configs" / "demo.toml"
-NOT_ABOUT_STUDIES = {"new", "search", "demo", "import", "models", "ask", "passages", "score", "doctor"}
+NOT_ABOUT_STUDIES = {"new", "search", "demo", "import", "models", "ask", "passages", "score", "glossary", "doctor"}
 """Commands that look at no study of the workspace, or at promoted models only."""
 
 

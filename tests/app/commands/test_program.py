@@ -19,7 +19,20 @@ from bertdistill.engine.search.importances import read_importances
 from bertdistill.engine.study.config import study_from_dict
 
 NO_MODELS = "study prog searches a program, which has no models to promote"
-NOT_ABOUT_STUDIES = {"new", "demo", "models", "ask", "passages", "score", "doctor", "plan", "run", "search", "import"}
+NOT_ABOUT_STUDIES = {
+    "new",
+    "demo",
+    "models",
+    "ask",
+    "passages",
+    "score",
+    "glossary",
+    "doctor",
+    "plan",
+    "run",
+    "search",
+    "import",
+}
 SCRIPT = """
 import json, sys
 lr, layers = float(sys.argv[1]), int(sys.argv[2])

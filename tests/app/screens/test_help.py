@@ -1,12 +1,17 @@
-"""The help begins with the keys that belong to where it was opened."""
+"""The help begins with the keys that belong to where it was opened, and explains the words that stand there."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.app.screens.driving import SIZES, playing, shown, until, words_on
+from textual.geometry import Offset, Region
+from textual.pilot import Pilot
 
-from bertdistill.app.screens.help import HelpScreen
+from bertdistill.app.screens.help import WORDS, HelpScreen
 from bertdistill.app.screens.study import StudyScreen
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
 
 
@@ -16,8 +21,7 @@ async def test_it_begins_with_the_screen(ws: Workspace, size: tuple[int, int]) -
     async with playing(ws, StudyScreen("demo"), size) as pilot:
         await pilot.press("question_mark")
         await shown(pilot, "Open the trial")
-        dialogue = [line.strip("│ ▔") for line in words_on(pilot).splitlines() if "│" in line]
-        assert "enter  Open the trial" in next(line for line in dialogue if "enter" in line)
+        assert re.search(r"enter +Open the trial", words_on(pilot))
         assert "Everywhere" not in words_on(pilot)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, HelpScreen), "the study")
@@ -39,3 +43,49 @@ async def test_arrows_are_words_in_ascii(ws: Workspace) -> None:
     async with playing(ws, StudyScreen("demo"), marker="ascii") as pilot:
         await pilot.press("2", "question_mark")
         await shown(pilot, "left   Next point to the left")
+
+
+async def test_the_words_of_the_screen_stand_beside_the_keys(ws: Workspace) -> None:
+    """Heads of the focused list first, in their order, then the rest of the screen, then everything else."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await pilot.press("question_mark")
+        await shown(pilot, "On this screen")
+        text = part(pilot, WORDS)
+        places = [text.index(f"\n{word}  docs/") for word in ("trial", "exact", "params", "hypervolume")]
+        assert places == sorted(places)
+        assert text.index("hypervolume  docs/") < text.index("All other words") < text.index("cascade  docs/")
+
+
+async def test_the_word_under_the_mouse_comes_first(ws: Workspace) -> None:
+    """In the head of a column, though it is cut, and in the title of a pane; elsewhere nothing was asked."""
+    screen = StudyScreen("demo")
+    async with playing(ws, screen) as pilot:
+        table = screen.query_one("#trials", LineTable)
+        await pilot.hover(table, offset=Offset(21, 1))
+        await pilot.press("question_mark")
+        await shown(pilot, "Under the mouse")
+        assert re.search(r"Under the mouse\nexact  docs/study-file.md", part(pilot, WORDS))
+        await pilot.press("escape")
+        await pilot.hover("#frontier", offset=Offset(4, 0))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen), "the help")
+        assert re.search(r"Under the mouse\nfrontier  ", part(pilot, WORDS))
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+async def test_tab_shows_the_words_where_only_one_part_fits(ws: Workspace, size: tuple[int, int]) -> None:
+    """And the keys again."""
+    async with playing(ws, StudyScreen("demo"), size) as pilot:
+        await pilot.press("question_mark")
+        await shown(pilot, "Open the trial")
+        await pilot.press("tab")
+        await shown(pilot, "On this screen")
+        assert "Open the trial" not in words_on(pilot)
+        await pilot.press("tab")
+        await shown(pilot, "Open the trial")
+
+
+def part(pilot: Pilot[None], name: str) -> str:
+    """What the part of the help says, in full: it scrolls."""
+    widget = pilot.app.screen.query_one(f"{name} Static")
+    return "\n".join(strip.text.strip() for strip in widget.render_lines(Region(0, 0, *widget.outer_size)))

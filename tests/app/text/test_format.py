@@ -150,3 +150,10 @@ def test_a_study_has_one_word_for_what_it_does(state: str, alive: bool, kinds: l
     """One that waits for a slot does not look as if it ran."""
     assert words == fmt.study_state(state, alive=alive, kinds=kinds)
     assert fmt.state(words).endswith(f" {words}")
+
+
+@pytest.mark.parametrize(
+    ("gain", "shown"), [(None, ""), (0.0, "0"), (0.0004, "<0.001"), (0.001, "+0.001"), (0.1216, "+0.122")]
+)
+def test_a_small_gain_is_not_none(gain: float | None, shown: str) -> None:
+    assert shown == fmt.gain(gain)

@@ -32,7 +32,7 @@ def test_a_dominated_trial(db: Database) -> None:
     assert found["distance"].words.startswith("to #1: exact 18.00 less, params 12 % more; ")
     assert found["distance"].words.endswith(" % of the ranges away")
     assert [1, 1] == [found["rank"].trial, found["distance"].trial]
-    assert "+0.000 hypervolume when it finished" in found["gain"].words
+    assert "0 of the hypervolume when it finished" in found["gain"].words
 
 
 def test_a_frontier_trial(db: Database) -> None:

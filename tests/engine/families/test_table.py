@@ -25,7 +25,7 @@ from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.ngrams import with_ngrams
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
 from bertdistill.engine.families.encoder_plan import bert_shape
-from bertdistill.engine.families.table import FAMILIES, foreign, weights_of
+from bertdistill.engine.families.table import FAMILIES, cuts_vocabulary, foreign, weights_of
 from bertdistill.engine.tasks.table import TASKS
 
 SHAPE = bert_shape(vocab_size=60, positions=32, hidden_size=16, ffn_size=32, layers=2, head_size=8).to_dict()
@@ -52,7 +52,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 
 def spec_of(family: str, task: str, **changes: Any) -> AttemptSpec:
     facts = changes.pop("facts", FACTS)
-    if family == "transformer":
+    if cuts_vocabulary(family):
         changes = {"vocab_size": 0, **changes}  # smaller ones need a preparation: see test_vocabularies
     return AttemptSpec(
         kind="trial",

@@ -1,4 +1,4 @@
-"""Every method that makes a transformer smaller, through trial, promotion and a question in one clean process."""
+"""Every method that makes an encoder smaller, through trial, promotion and a question in one clean process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import CHECKPOINT, EventWriter, parse_event
 from bertdistill.engine.contract.folder import RunPaths, file_sha256
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import (
+    SUPERNET,
+    DataSpec,
+    Device,
+    Settings,
+    StudentSpec,
+    SupernetSpec,
+    TeacherSpec,
+)
 from bertdistill.engine.contract.terms import CLS, LOGITS
 from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.export import onnx_file, promotion
@@ -31,8 +39,8 @@ from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.trial import run_trial
-from bertdistill.engine.families.table import weights_of
-from bertdistill.engine.families.transformer import TRANSFORMER
+from bertdistill.engine.families.supernet import architecture
+from bertdistill.engine.families.table import FAMILIES, weights_of
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
@@ -54,6 +62,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "embedding_rank": {"embedding_rank": 5},
     "cut vocabulary": {"vocab_size": 66},
     "new vocabulary": {"vocab_size": 66, "vocabulary": "new"},
+    "MobileBERT with a new vocabulary": {
+        "family": "bottleneck",
+        "vocab_size": 66,
+        "vocabulary": "new",
+        "hidden_weight": 10.0,
+    },
     "fp16": {"weights": "fp16"},
     "int8": {"weights": "int8"},
     "int4": {"weights": "int4-embeddings"},
@@ -76,6 +90,12 @@ METHODS: dict[str, dict[str, Any]] = {
         **ONE_OF_FOUR,
     },
 }
+SUPERNET_METHODS: dict[str, dict[str, Any]] = {
+    "supernet": {"heads": 2, "ffn_size": 24, "vocab_size": 66},
+    "supernet, alone": {"layers": 1, "heads": 2},
+}
+"""Of a preparation of their own, in which only students with both layers are trained together."""
+SUPERNET_SPEC = SupernetSpec(epochs=1.0, screen=2)
 QUESTION = {"text": "a good film 3", "pair": "it was good to the end"}
 """As `ask` wants it."""
 PROMOTE_ALL = """
@@ -142,15 +162,22 @@ def _done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
         device=Device(),
         caches=str(root / "caches"),
         signals=[CLS, LOGITS],
-        families=["transformer"],
+        families=["transformer", "bottleneck"],
         vocabularies={"cut": [66], "new": [66]},
         neurons=True,
         projection=True,
         trial=3,
         select_metric="accuracy",
     )
+    nets = [architecture(Settings(heads=heads, ffn_size=24, vocab_size=66)) for heads in (2, 4)]
+    start = StudentSpec(SUPERNET, importance_examples=8)
+    shared = dataclasses.replace(spec, student=start, families=["transformer"], nets=nets, supernet=SUPERNET_SPEC)
+    shared = dataclasses.replace(shared, kind="trial", prepared=prepare(attempt(shared, root / "shared")))
     spec = dataclasses.replace(spec, kind="trial", prepared=prepare(attempt(spec, root / "prepare")))
-    return {name: trial(spec, Settings(**COMMON | own), root / name) for name, own in METHODS.items()}
+    trials = {name: trial(spec, Settings(**COMMON | own), root / name) for name, own in METHODS.items()}
+    return trials | {
+        name: trial(shared, Settings(**COMMON | own), root / name) for name, own in SUPERNET_METHODS.items()
+    }
 
 
 def trial(spec: AttemptSpec, settings: Settings, folder: Path) -> Done:
@@ -166,9 +193,10 @@ def trial(spec: AttemptSpec, settings: Settings, folder: Path) -> Done:
 
 def known_of(spec: AttemptSpec, settings: Settings) -> dict[str, float]:
     """What is known before the training."""
-    plan, task = TRANSFORMER.plan(spec.prepared, settings, scratch=False), TASKS[spec.task]
-    size = TRANSFORMER.contents(plan, task, spec.prepared).bytes(weights_of(settings))
-    return TRANSFORMER.known(plan, task, spec.prepared) | {"bytes": size}
+    family, task = FAMILIES[settings.family], TASKS[spec.task]
+    plan = family.plan(spec.prepared, settings, scratch=False)
+    size = family.contents(plan, task, spec.prepared).bytes(weights_of(settings))
+    return family.known(plan, task, spec.prepared) | {"bytes": size}
 
 
 def test_sizes_are_those_that_were_known_before(done: dict[str, Done]) -> None:

@@ -263,9 +263,16 @@ def test_a_disk_without_room_is_refused(spec: AttemptSpec, tmp_path: Path, monke
     assert not made(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{}, {"vocab_size": 95, "ffn_size": 24, "embedding_rank": 8}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"vocab_size": 95, "ffn_size": 24, "embedding_rank": 8},
+        {"vocab_size": 95, "family": "bottleneck", "normalization": "layer_norm"},
+    ],
+)
 def test_a_pretrained_student_is_promoted_and_asked(spec: AttemptSpec, tmp_path: Path, change: dict[str, Any]) -> None:
-    """As any other: whole, or with its own vocabulary, narrower and with embeddings of low rank."""
+    """As any other: whole, with its own vocabulary, narrower and with embeddings of low rank, or a MobileBERT."""
     run = attempt(spec, tmp_path / "run", **change)
     metrics = run_trial(run)
     best = [event for event in events(run, CHECKPOINT) if event["role"] == "best"][-1]
@@ -285,6 +292,9 @@ def test_a_pretrained_student_is_promoted_and_asked(spec: AttemptSpec, tmp_path:
         name for name in load_file(order.target / "model.safetensors") if "predictions" in name or "head." in name
     ]
     assert classify(order.target, "a good film")["label"] in ("pos", "neg")
+    if run.spec.settings.family == "bottleneck":
+        padding = load_file(made(tmp_path)[0] / "encoder.safetensors")["embeddings.word_embeddings.weight"][0]
+        assert not padding.any()
     card = (order.target / "README.md").read_text()
     assert "pretrain_epochs" in card
     assert "finetune_epochs" in card
