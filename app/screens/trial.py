@@ -153,7 +153,7 @@ mentions another trial opens it, `escape` returns.
         self._curves.show(news.curves, news.series)
         log = self.query_one(LogPane)
         log.show_lines(news.log, empty="The worker has not written anything.")
-        entitle(log, title=news.log_title)
+        log.call_it(news.log_title)
         self.refresh_keys()
 
     def _show_facts(self, news: TrialNews) -> None:

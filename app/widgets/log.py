@@ -28,6 +28,7 @@ class LogPane(LineTable):
     _newest: Hashable = None
     _sought = ""
     """What is looked for, in lower case."""
+    _title = ""
     _plain_rows: Sequence[Row] = ()
     """Without the marks of a search."""
     _trials: Mapping[Hashable, int | None] = {}
@@ -43,7 +44,7 @@ class LogPane(LineTable):
             Column("text", "what", 30, grow=True),
         )
         self._show_at_end(columns, [_row(event, clock) for event in events], WHAT_STANDS_HERE)
-        entitle(self, title="Log: starts, ends, requests, notices")
+        self.call_it("Log: starts, ends, requests, notices")
 
     @property
     def text(self) -> str:
@@ -54,6 +55,11 @@ class LogPane(LineTable):
     def trial(self) -> int | None:
         """The trial that the line under the cursor is about."""
         return self._trials.get(self.cursor_key)
+
+    def call_it(self, title: str) -> None:
+        """What stands above it unless something is searched for."""
+        self._title = title
+        self._count()
 
     def show_lines(self, lines: Sequence[tuple[int, str]], *, empty: str) -> None:
         """Numbered lines of a log."""
@@ -115,11 +121,11 @@ class LogPane(LineTable):
         return [row.key for row in self._plain_rows if self._holds(row)]
 
     def _count(self) -> None:
-        """`/oom: 3 of 17, n N` in the lower border."""
+        """`/oom: 3 of 17` instead of the title."""
         hits = self._hits()
         at = hits.index(self.cursor_key) + 1 if self.cursor_key in hits else 0
         found = f"{at} of {len(hits)}" if at else f"{len(hits)} lines" if hits else "not found"
-        entitle(self, subtitle=f"/{self._sought}: {found}, n N esc" if self._sought else "")
+        entitle(self, title=f"/{self._sought}: {found} (n N esc)" if self._sought else self._title)
 
     def _show_at_end(self, columns: Sequence[Column], rows: Sequence[Row], empty: str) -> None:
         follows = self.cursor_key in (None, self._newest) and not self._sought
