@@ -136,7 +136,7 @@ def run(variant: str, seed: int, asked: argparse.Namespace, workspace: Path) -> 
     workspace.mkdir(parents=True, exist_ok=True)
     file = workspace / f"{spec.name}.toml"
     file.write_text(to_toml(spec), encoding="utf-8")
-    command = [sys.executable, "-m", "bertdistill.app.cli", "engine", "run", str(file), "-w", str(workspace)]
+    command = [sys.executable, "-m", "bertdistill.engine", "run", str(file), "-w", str(workspace)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

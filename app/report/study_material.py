@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bertdistill.app.draw.curves import Curve
+from bertdistill.app.views.certain import with_certainty
 from bertdistill.app.views.view import StudyView, chart_axes, make_view
 from bertdistill.engine.analysis.joined import is_plane
 from bertdistill.engine.contract.errors import WorkerFailed
@@ -65,6 +66,7 @@ def read_material(db: Database, workspace: Workspace, name: str, ask: Ask | None
         study = reads.study(session, name)
         view = make_view(study, outline(study), reads.trials(session, study.id))
         view = replace(view, screened=tuple(reads.screened(session, study.id)))
+        view = with_certainty(view, session, workspace)
         front = [trial for trial in view.frontier if not trial.archived]
         rows = {trial.id for trial in view.trials}
         weights = [(t.number, one) for t in front if (one := _best(session, t)) is not None]

@@ -139,7 +139,7 @@ seconds; everything else follows the study live.
 
     def read(self, reader: Reader) -> AnalysisNews:
         name = self.current
-        view = reader.view(self.study_name)
+        view = reader.certain(self.study_name)
         return AnalysisNews(view, name, self.tabs[name].read(view))
 
     def show(self, news: AnalysisNews) -> None:

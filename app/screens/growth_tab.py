@@ -32,6 +32,8 @@ class GrowthTab(ChartTab):
         self._by_gain = False
         self._steps: list[Step] = []
         self._front: frozenset[int] = frozenset()
+        self._true: tuple[float, float] | None = None
+        """The interval of the hypervolume of true scores."""
         self._began = False
         self._listed: tuple[Any, ...] = (None,)
 
@@ -40,6 +42,7 @@ class GrowthTab(ChartTab):
 
     def show(self, view: StudyView, content: list[Step]) -> None:
         self._front = frozenset(number for number, row in view.ranked.items() if row.on_frontier)
+        self._true = None if view.certainty is None else view.certainty.hypervolume
         self._steps = content
         self.again()
 
@@ -117,7 +120,8 @@ class GrowthTab(ChartTab):
         if not self._steps:
             return "hypervolume"
         last = self._steps[-1]
-        return f"hypervolume {last.hypervolume:.3f} after {last.trials} trials; {since_words(self._steps)}"
+        ends = "" if self._true is None else f" (true {self._true[0]:.3f} to {self._true[1]:.3f})"
+        return f"hypervolume {last.hypervolume:.3f}{ends} after {last.trials} trials; {since_words(self._steps)}"
 
     def can(self, action: str) -> bool:
         return action in ("other_view", "order") and bool(self._steps)

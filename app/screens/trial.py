@@ -111,7 +111,7 @@ mentions another trial opens it, `escape` returns.
 
     def read(self, reader: Reader) -> TrialNews:
         number = self.number
-        view = reader.view(self.study_name)
+        view = reader.certain(self.study_name)
         trial, details = reader.details(view, number)
         with reader.session() as session:
             done = trial.state == TrialState.COMPLETE

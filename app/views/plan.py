@@ -156,7 +156,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
     }
     if far := [safe_line(name, 64) for name in spec.runner.machines if name != LOCAL]:
-        facts["sent to machines"] = sent_words(far, disk, _file_bytes(spec.data.train), unknown)
+        shared = (planned["supernet"] or {}).get("bytes") or 0
+        facts["sent to machines"] = sent_words(far, disk, _file_bytes(spec.data.train) + shared, unknown)
     for column in planned["columns"]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
