@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 EVERYWHERE = "app"
 """Place of actions that work on every screen."""
+INSPECTED = ("studies", "study", "models", "workers", "history", "settings", "rerun", "promote", "analysis")
+"""Screens with an inspector."""
+SPLIT = (*INSPECTED, "trial", "compare")
+"""Screens with panes that share a border."""
 
 PLACES: dict[str, str] = {
     "app": "Everywhere",
@@ -31,6 +35,8 @@ PLACES: dict[str, str] = {
     "settings": "Settings of a study",
     "queue": "Queue a trial",
     "table": "In a table",
+    "log": "In a log",
+    "search": "In the search",
     "slices": "In the list of a slice",
     "cuts": "In the thresholds of a cascade",
     "frontier": "In the frontier chart",
@@ -121,6 +127,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("next-pane", "tab", "focus_next", "Next pane", (EVERYWHERE,), "view", palette=False),
     Action("previous-pane", "shift+tab", "focus_previous", "Previous pane", (EVERYWHERE,), "view", palette=False),
     Action("pause-view", "p", "pause_view", "Pause or resume repainting", (EVERYWHERE,), "view"),
+    Action("jump", "semicolon,f8", "jump", "Jump to a pane by its letter", (EVERYWHERE,), "view"),
     Action("copy", "y", "copy", "Copy, or write to a file", (EVERYWHERE,), "export"),
     Action("workers", "w", "workers", "Show the workers", (EVERYWHERE,), "view"),
     Action("models", "M", "models", "Show the promoted models", (EVERYWHERE,), "view"),
@@ -138,6 +145,13 @@ ACTIONS: tuple[Action, ...] = (
     _move("columns-left", "left", "shift(-1)", "Columns to the left"),
     _move("columns-right", "right", "shift(1)", "Columns to the right"),
     Action("choose", "enter", "choose", "Open or choose", ("table",), "table", 60, "choose", palette=False),
+    # ---- logs
+    Action("search", "slash", "search", "Search the log", ("log",), "view", 5, "search"),
+    Action("next-hit", "n", "next_hit(1)", "Next line that was searched for", ("log",), "view", 6, "next"),
+    Action("previous-hit", "N", "next_hit(-1)", "The one before", ("log",), "view", palette=False),
+    Action("edit-log", "o", "edit_log", "Read the log in $EDITOR", ("log",), "export"),
+    Action("end-search", "escape", "end_search", "End the search", ("log",), "view", palette=False),
+    Action("leave-search", "escape", "leave_search", "Search for nothing", ("search",), "view", palette=False),
     # ---- studies
     Action("new-study", "n", "new_study", "New study from a config", ("studies",), "study", 2, "new"),
     Action("open-study", "enter", "open", "Open the study", ("studies",), "study", 1, "open", palette=False),
@@ -175,7 +189,12 @@ ACTIONS: tuple[Action, ...] = (
     _pane("pane-frontier", "2", "frontier", "Frontier", "study"),
     _pane("pane-curves", "3", "curves", "Loss curves", "study"),
     _pane("pane-log", "4", "log", "Log", "study"),
-    Action("inspector", "i", "inspector", "Show or hide the inspector", ("studies", "study"), "view"),
+    Action("inspector", "i,f7", "inspector", "Show or hide the inspector", INSPECTED, "view"),
+    Action("border-left", "less_than_sign", "resize('x', -1)", "Move the border to the left", SPLIT, "view"),
+    Action("border-right", "greater_than_sign", "resize('x', 1)", "Move the border to the right", SPLIT, "view"),
+    Action("border-up", "left_parenthesis", "resize('y', -1)", "Move the border up", SPLIT, "view"),
+    Action("border-down", "right_parenthesis", "resize('y', 1)", "Move the border down", SPLIT, "view"),
+    Action("borders-reset", "vertical_line", "resize('', 0)", "Panes as large as usual", SPLIT, "view"),
     Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
     # ---- trial
@@ -351,6 +370,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("cancel", "escape", "cancel", "Cancel", ("dialogue", "copying", "annotate"), "view", palette=False),
     Action("yes", "y", "yes", "Yes", ("confirm",), "view", palette=False),
     Action("no", "n,escape", "no", "No", ("confirm",), "view", palette=False),
+    Action("edit-note", "f4", "edit_note", "Edit the note with $EDITOR", ("annotate",), "view", palette=False),
     Action("write-note", "f10", "write", "Write note and tags", ("annotate",), "view", palette=False),
     Action("write-file", "f", "write_file", "Write to a file", ("copying",), "view", palette=False),
     Action("other-help", "tab,shift+tab", "other_part", "Keys, or words", ("reading",), "view", palette=False),
@@ -374,6 +394,12 @@ _SPELT = {
     "plus": "+",
     "minus": "-",
     "equals_sign": "=",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
+    "vertical_line": "|",
+    "semicolon": ";",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "escape": "esc",

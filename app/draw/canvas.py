@@ -153,9 +153,15 @@ class Canvas:
     def cell(self, x: float, y: float) -> tuple[int, int]:
         return self.column(x), self.row(y)
 
-    def place(self, x: float, y: float) -> tuple[int, int]:
-        """Column and line of the text."""
-        return self.left + self.column(x), self.top + self.rows - 1 - self.row(y)
+    def cells_of(self, pairs: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
+        """The cell of each pair of values, at once: there may be a thousand."""
+        xs, ys = self.x.shares(a for a, _ in pairs), self.y.shares(b for _, b in pairs)
+        wide, high, used = self.columns - 1, self.rows - 1, 1 - self.spare
+        return [(int(0.5 + wide * (a * used)), int(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
+
+    def place(self, column: int, row: int) -> tuple[int, int]:
+        """Column and line of the text where a cell is."""
+        return self.left + column, self.top + self.rows - 1 - row
 
     def below(self, spans: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
         """Rows with their first and last column, as lines of the text."""

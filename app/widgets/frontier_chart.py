@@ -51,7 +51,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
             self.number = number
 
     class Axes(Message):
-        """Other metrics are on the axes."""
+        """Other metrics are on the axes, or another scale, or other colours."""
 
     class Opened(Message):
         """A trial's mark was clicked twice."""
@@ -96,6 +96,20 @@ hides the marks of other trials; the steps remain those of the frontier over all
     def axes(self) -> tuple[str, str]:
         """The metrics that a person put on x and y; empty for those of the study."""
         return self._x, self._y
+
+    @property
+    def scale(self) -> bool | None:
+        """Whether a person made x logarithmic or not; None: neither."""
+        return self._log
+
+    @property
+    def coloured_by(self) -> str | None:
+        """What a person had the trials coloured by, empty: by nothing; None: as is usual for the study."""
+        return self._by
+
+    def use(self, x: str, y: str, log: bool | None, by: str | None) -> None:
+        """Axes and colours as a person had them before; nothing is drawn yet."""
+        self._x, self._y, self._log, self._by = x, y, log, by
 
     @property
     def selected(self) -> int | None:
@@ -248,10 +262,12 @@ hides the marks of other trials; the steps remain those of the frontier over all
         now = colours.usual(self._view) if self._by is None else self._by
         self._by = names[(names.index(now) + 1) % len(names)] if now in names else ""
         self._draw()
+        self.post_message(self.Axes())
 
     def action_log_scale(self) -> None:
         self._log = not self._log_shown
         self._draw()
+        self.post_message(self.Axes())
 
     def action_live(self) -> None:
         self._live = not self._live
