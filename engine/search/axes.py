@@ -22,7 +22,7 @@ Rows = np.ndarray
 MOST_LISTED = 200
 """A range of more whole numbers than this is drawn from as if it were continuous."""
 SWAPPED = 0.2
-"""Fraction of a centre's coordinates that are drawn anew."""
+"""Fraction of a centre's coordinates that are redrawn."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class Axes:
         return self._filled(np.full((count, len(self.axes)), np.nan), rng)
 
     def near(self, centres: Rows, spread: float, rng: np.random.Generator) -> Rows:
-        """A row around each of these: numbers are moved, and a few coordinates drawn anew."""
+        """A row around each of these: numbers are moved, and a few coordinates redrawn."""
         found = np.where(rng.random(centres.shape) < SWAPPED, np.nan, centres)
         moved = [axis.move(found[:, i], spread, rng) for i, axis in enumerate(self.axes)]
         return self._filled(np.stack(moved, axis=1) if moved else found, rng)
