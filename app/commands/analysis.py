@@ -90,6 +90,15 @@ def _hypervolume(asked: _Asked) -> Printed:
     return growth_text(steps, asked.page, known, short=asked.short), rows, rows
 
 
+def _outlook(asked: _Asked) -> Printed:
+    from bertdistill.app.report.analysis_text import outlook_text
+    from bertdistill.engine.search.outlook import read_outlook
+
+    found = read_outlook(asked.ws, asked.view.study.name)
+    row = {} if found is None else dataclasses.asdict(found)
+    return outlook_text(found), [row] if row else [], row or None
+
+
 def _parallel(asked: _Asked) -> Printed:
     from bertdistill.app.report.analysis_text import parallel_text
     from bertdistill.app.views.analysis import line_rows, outcomes, parallel_row
@@ -114,11 +123,12 @@ PARTS: dict[str, Callable[[_Asked], Printed]] = {
     "importance": _importance,
     "scenarios": _scenarios,
     "hypervolume": _hypervolume,
+    "outlook": _outlook,
     "parallel": _parallel,
     "slices": _slices,
     "transfer": _transfer,
 }
-SHORT = ("importance", "scenarios", "hypervolume")
+SHORT = ("importance", "scenarios", "hypervolume", "outlook")
 """What is printed when no part is named."""
 
 
@@ -130,7 +140,7 @@ def analysis(
         typer.Option(
             "--part",
             metavar="PART",
-            help=f"One of {', '.join(PARTS)}; default: the first three, and transfer if the study has transfer sets.",
+            help=f"One of {', '.join(PARTS)}; default: the first four, and transfer if the study has transfer sets.",
         ),
     ] = "",
     method: Annotated[

@@ -22,6 +22,7 @@ from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
 from bertdistill.engine.analysis.transfer import TransferGain
 from bertdistill.engine.search.importances import Importances
+from bertdistill.engine.search.outlook import Outlook
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 LEVELS = ("▁▂▃▄▅▆▇█", "01234567")
@@ -146,6 +147,15 @@ def growth_text(
     titles = ["trial", "worker-hours", "gain", "hypervolume"]
     table = text_table(titles, rows, right=titles, indent="  ")
     return f"{head}\n\n{table}\n\n{curves_chart([curve], 'worker-hours', look)}"
+
+
+def outlook_text(found: Outlook | None) -> str:
+    """What the next trials are worth; one line."""
+    if found is None:
+        return "too few trials have ended to say what the next ones would add"
+    gain, low, high = (f"{max(0.0, value):.1f}" for value in found.percent)
+    cost = "" if found.seconds is None else f" in {fmt.duration(found.seconds)} of worker time"
+    return f"the next {found.trials} trials are expected to add {gain} % ({low} to {high}){cost}"
 
 
 def since_words(steps: Sequence[Step]) -> str:

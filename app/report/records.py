@@ -97,6 +97,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "seconds": "running time",
         "folder": "relative to the workspace",
         "log_tail": "last lines of its log",
+        "versions": "of Python and of packages, by name, as its worker reported them",
     },
     "checkpoint": {
         "role": "best or last",
@@ -161,7 +162,9 @@ SHAPES: dict[str, dict[str, str]] = {
     },
     "machine": {
         "machine": "name",
-        "ssh": "host that ssh is called with; empty for a folder of this machine",
+        "ssh": "host that ssh is called with; empty without ssh",
+        "ray": "head of the Ray cluster that it is a node of; empty without Ray",
+        "node": "which node of it; empty for its only one",
         "folder": "where everything is kept there",
         "slots": "number of workers there",
         "answered_at": "Unix time of its last answer to a runner, or null",
@@ -405,7 +408,14 @@ def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str,
         "seconds": (attempt.ended_at or now) - attempt.started_at,
         "folder": attempt.folder,
         "log_tail": attempt.log_tail,
+        "versions": versions_of(attempt),
     }
+
+
+def versions_of(attempt: Attempt) -> dict[str, str]:
+    """What its worker ran with; empty if it has not reported that."""
+    found: dict[str, str] = attempt.outcome.get("versions", {})
+    return found
 
 
 def checkpoint_row(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -242,6 +242,8 @@ def _origins(found: Material) -> Section:
 def _facts(found: Material) -> Iterator[tuple[str, str]]:
     study, facts = found.view.study, found.view.facts
     yield "written by", f"bertdistill-tui {version('bertdistill-tui')}"
+    for words, attempts in found.versions.items():
+        yield f"workers of {attempts:,} attempts", words
     yield "study created", _moment(study.created_at)
     if study.finished_at is not None:
         yield "study finished", _moment(study.finished_at)

@@ -232,11 +232,22 @@ def attempts_text(rows: Sequence[Mapping[str, Any]]) -> str:
         name = f"{row['kind']} {row['attempt']}"
         body.append([name, row["state"], row["slot"], fmt.duration(row["seconds"]), end, progress_text(row)])
     text = text_table(titles, body) or "no attempts yet"
+    by_words: dict[str, list[str]] = {}
+    for row, (name, *_) in zip(rows, body, strict=True):
+        by_words.setdefault(versions_text(row["versions"]), []).append(name)
+    for words, names in by_words.items():
+        if words:
+            text += f"\n{', '.join(names)}: {words}"
     bad = [row for row in rows if row["log_tail"] and row["exit_class"] not in ("", "complete", "stopped")]
     if bad:
         lines = "\n".join("  " + line for line in safe(bad[-1]["log_tail"], 4000).strip().splitlines()[-12:])
         text += f"\n\nlast lines of attempt {bad[-1]['attempt']} ({safe_line(bad[-1]['exit_class'])})\n{lines}"
     return text
+
+
+def versions_text(found: Mapping[str, str]) -> str:
+    """`python 3.11.7, torch 2.13.0`."""
+    return ", ".join(f"{safe_line(name, 64)} {safe_line(one, 64)}" for name, one in found.items())
 
 
 def progress_text(row: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from textual import on
 from textual.message import Message
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.canvas import NAMES
 from bertdistill.app.draw.plane import Point, frontier_drawing
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
@@ -186,7 +187,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
         _, point = self._trials[index]
         values = (fmt.metric(name, value) for name, value in zip(self._axes()[::-1], (point.y, point.x), strict=True))
         trial = self._trials[index][0]
-        label = point.label or ("" if trial is None else f"#{trial.number}")
+        label = point.label or (NAMES.get(point.kind, "") if trial is None else f"#{trial.number}")
         return safe_line(f"{label} {', '.join(values)}", 60)
 
     @on(Chart.Drawn)

@@ -112,20 +112,22 @@ def _interaction(point: Repeated) -> float:
     return float(within.mean() / table.shape[1])
 
 
-def covariance(points: Sequence[Repeated], among: Sequence[Repeated] = ()) -> Array:
+def covariance(points: Sequence[Repeated]) -> Array:
     """Covariance (points, points) of the scores over other examples and other seeds.
 
-    A point without influences shares no noise with others; without any knowledge of its noise it has none. The
-    variance between seeds is that of `among`, if given: of all points of the study.
+    A point without influences shares no noise with others. One of whose examples nothing is known has as much as the
+    others in the median: else it would be certain beside them.
     """
     found = np.zeros((len(points), len(points)))
     whole = [place for place, one in enumerate(points) if one.moves]
     if whole:
         moves = np.stack([np.mean(points[place].moves, axis=0) for place in whole])
         found[np.ix_(whole, whole)] = moves @ moves.T / moves.shape[1] ** 2
-    seeds = seed_variance(among or points) or 0.0
+    known = [*np.diag(found)[whole].tolist(), *(one.alone for one in points if not one.moves and one.alone is not None)]
+    usual, seeds = float(np.median(known)) if known else 0.0, seed_variance(points) or 0.0
     for place, one in enumerate(points):
-        found[place, place] += (0.0 if one.moves else one.alone or 0.0) + seeds / one.seeds
+        alone = usual if one.alone is None else one.alone
+        found[place, place] += (0.0 if one.moves else alone) + seeds / one.seeds
     return found
 
 

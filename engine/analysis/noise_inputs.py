@@ -18,7 +18,7 @@ from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS, SCORED
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.pareto.frontier import LOG_SCALED, Objective
 from bertdistill.engine.pareto.repeats import Repeats
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
@@ -38,7 +38,10 @@ def read_moves(
     objectives: Sequence[Objective],
     kept: Kept,
 ) -> dict[str, list[Repeated]]:
-    """For each objective that varies, what is known of the noise of each point; `trials` are by number."""
+    """For each objective that varies, what is known of the noise of each point; `trials` are by number.
+
+    Times are taken as they were measured: they vary with the load of the machine and in proportion to themselves.
+    """
     task, facts = TASKS.get(study.task), Prepared.from_dict(study.prepared)
     scores = [] if task is None else [o.metric for o in objectives if o.metric in task.scores]
     bests = {one.trial_id: one for one in reads.checkpoints(session, study_id=study.id) if one.role == "best"}
@@ -46,6 +49,8 @@ def read_moves(
     found: dict[str, list[Repeated]] = {}
     for objective in objectives:
         name = objective.metric
+        if name in LOG_SCALED:
+            continue
         rows = []
         for point in points:
             members = [bests.get(trials[number].id) for number in point.members] if name in scores else []

@@ -27,8 +27,8 @@ from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH, SUPERNET
 from bertdistill.engine.distill.compression.removal import without_empty
 from bertdistill.engine.distill.compression.table import linear_zeros, pruned_zeros
 from bertdistill.engine.distill.compression.weights import save_packed, tensor_bytes
-from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.onnx_int8 import Reported, verified

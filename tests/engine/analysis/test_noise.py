@@ -65,7 +65,8 @@ def test_the_variance_between_seeds_is_without_that_of_the_examples() -> None:
 def test_a_mean_over_seeds_is_surer() -> None:
     """The pooled variance counts for a point of one seed as a whole, for three as a third."""
     found = covariance([Repeated(1), Repeated(3, 2.0), Repeated(1, alone=4.0)])
-    assert [4.0, 4.0 / 3, 8.0] == pytest.approx(np.diag(found).tolist())
+    assert [8.0, 4.0 + 4.0 / 3, 8.0] == pytest.approx(np.diag(found).tolist())  # 4 where no examples are known
+    assert [4.0, 4.0 / 3] == pytest.approx(np.diag(covariance([Repeated(1), Repeated(3, 2.0)])).tolist())
 
 
 def test_scores_that_scatter_like_noise_are_drawn_together() -> None:
