@@ -528,10 +528,11 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def _place_hint(self) -> None:
         """Beside what it explains, which is marked; above the footer while that is not to be seen."""
-        for pane in self.query(".-explained"):
-            pane.remove_class("-explained")
-        if self._tour.at >= 0:
-            pane = self.query_one(self._tour.beside)
+        beside = self.query_one(self._tour.beside) if self._tour.at >= 0 else None
+        for other in self.query(".-explained"):
+            if other is not beside:  # taking the class away and giving it back would repaint the pane at every look
+                other.remove_class("-explained")
+        if (pane := beside) is not None:
             pane.add_class("-explained")
             seen = pane if pane.is_on_screen else self.query_one("#keys")
             self._tour.place(seen.region, self.size, narrow=one_pane(self))

@@ -148,7 +148,7 @@ def finish(session: Writing, trial_id: int = 7, exact: float = 92.0) -> None:
 async def test_importance_says_what_it_rests_on(ws: Workspace, importances: Child) -> None:
     """A share and a bar a parameter, the feasible trials, and the caution of the objective under the cursor."""
     async with playing(ws, AnalysisScreen("demo")) as pilot:
-        await shown(pilot, "Importance of parameters: PED-ANOVA")
+        await shown(pilot, "Importance: PED-ANOVA")
         await until(pilot, lambda: row(pilot, "layers"), "the shares")
         assert row(pilot, "layers").startswith("layers 75% ███")
         assert row(pilot, "learning_rate").endswith("active in 3")
@@ -164,7 +164,7 @@ async def test_too_few_trials_start_no_computation(ws: Workspace, importances: C
         await until(pilot, lambda: row(pilot, "layers"), "the shares")
         await asyncio.to_thread(set_threshold, ws, "demo", "exact", 87.0, who="test")
         await shown(pilot, "Importance needs 5 complete feasible trials, there are ")
-        assert "more that miss a threshold." in words_on(pilot)
+        assert "that miss a threshold." in words_on(pilot)
         assert not row(pilot, "layers")
         await pilot.press("t")
         await shown(pilot, "importance by fANOVA")

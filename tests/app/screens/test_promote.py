@@ -45,6 +45,8 @@ async def test_from_the_form_to_a_verified_model(bench: Make, tmp_path: Path) ->
     behave(tmp_path, hold_promotion=str(hold))
     screen = PromoteScreen("toy", 0)
     async with playing(of.workspace, screen) as pilot:
+        await shown(pilot, "Measure latency and throughput")  # of what lies ahead, in the inspector
+        await pilot.press("f7")  # without it the sentences below stand in one line
         await shown(pilot, "enter creates toy:1 of the best checkpoint")
         await pilot.press(*"-qa", "down", *"prod", "down", *"first")
         await shown(pilot, "enter creates toy-qa:1 of the best checkpoint; prod will point to it")
@@ -214,7 +216,7 @@ async def test_an_alias_that_moves_says_from_where(bench: Make) -> None:
     made = actions.promote(of.workspace, "toy", 0, "toy", alias="prod", who="ada")
     wait_for(lambda: actions.settle_promotion(of.workspace, made.id).state == "verified", "the verdict")
     async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
-        await pilot.press("down", *"prod")
+        await pilot.press("f7", "down", *"prod")
         await shown(pilot, "prod moves to it from toy:1")
 
 
