@@ -21,6 +21,7 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.curves import curves_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.report.machines import MachineNow, machine_line
+from bertdistill.app.report.worker_card import worker_card
 from bertdistill.app.report.workers import (
     Worker,
     WorkersNow,
@@ -43,7 +44,6 @@ from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.tail import Tail
 from bertdistill.app.views.view import StudyView
-from bertdistill.app.views.worker_card import worker_card
 from bertdistill.app.widgets.curve_chart import curve_of, in_order
 from bertdistill.app.widgets.inspector import Inspector
 from bertdistill.app.widgets.split import Split

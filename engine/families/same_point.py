@@ -36,10 +36,14 @@ def points_of(trials: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[int, str]
 
 def without_seed(settings: Mapping[str, Any], besides: Iterable[str] = ()) -> str:
     """The settings as a value to compare, without the seed, `besides` and what has no effect with them."""
-    left_out = {SEED, *besides, *_idle(settings)}
-    return json.dumps(
-        {key: value for key, value in settings.items() if key not in left_out}, sort_keys=True, default=str
-    )
+    whole = _whole(settings)
+    left_out = {SEED, *besides, *_idle(whole)}
+    return json.dumps({key: value for key, value in whole.items() if key not in left_out}, sort_keys=True, default=str)
+
+
+def _whole(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the defaults of settings that older versions did not have; those of other programs as they are."""
+    return {**vars(Settings()), **settings} if str(settings.get("family")) in FAMILIES else settings
 
 
 def _idle(settings: Mapping[str, Any]) -> frozenset[str]:

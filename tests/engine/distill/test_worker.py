@@ -131,7 +131,7 @@ def test_preparing_again_builds_nothing(prepared: tuple[Path, AttemptSpec]) -> N
     again = root / "prepare-again"
     assert ev.EXIT_COMPLETE == work(again, dataclasses.replace(spec, kind="prepare", prepared=Prepared()))
     assert before == sorted((str(path), path.stat().st_mtime_ns) for path in (root / "caches").rglob("*.npy"))
-    assert spec.prepared.to_dict() == events(again, ev.RESULT)[0]["facts"]
+    assert spec.prepared == Prepared.from_dict(events(again, ev.RESULT)[0]["facts"])
     assert not [event for event in events(again, ev.PROGRESS) if event["phase"] == "teacher"]
 
 

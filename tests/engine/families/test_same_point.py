@@ -30,3 +30,9 @@ def test_a_study_of_one_seed_compares_no_settings() -> None:
     found = points_of([(0, settings()), (1, settings(seed=2)), (2, settings(seed=2, hidden_size=8)), (3, {})])
     assert found[0] == found[1] != found[2]
     assert 3 not in found
+
+
+def test_a_record_of_an_older_version_has_the_defaults() -> None:
+    """What it did not know then had no effect, so a rerun by this version repeats it."""
+    assert without_seed(settings()) == without_seed(settings(seed=3, map_weight=0.0, finetune_epochs=0.0))
+    assert without_seed(settings()) != without_seed(settings(finetune_epochs=1.0))
