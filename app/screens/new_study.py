@@ -33,7 +33,16 @@ from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.views import study_form
-from bertdistill.app.views.configs import DATA, SHIPPED, Config, checked_path, find_configs, find_data, own_study, shipped_folder
+from bertdistill.app.views.configs import (
+    DATA,
+    SHIPPED,
+    Config,
+    checked_path,
+    find_configs,
+    find_data,
+    own_study,
+    shipped_folder,
+)
 from bertdistill.app.views.study_check import Checked, Taken, check, problems, taken
 from bertdistill.app.views.study_form import Field
 from bertdistill.app.widgets.cells import Cell, Row

@@ -172,4 +172,6 @@ def value_of(metrics: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value)
+
+
 SMALLEST_GAIN = 0.001

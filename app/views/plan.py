@@ -118,9 +118,12 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
 
 
 def plan_text(spec: StudySpec, planned: Mapping[str, Any]) -> str:
-    """The resolved study as TOML, with what it would cost as comments above it, so that the whole is a study file."""
+    """The resolved study as TOML and then, as comments, what it would cost: the whole is a study file.
+
+    The cost comes last, where a terminal still shows it.
+    """
     head = pairs(plan_facts(spec, planned), indent="#   ")
-    return f"# study {spec.name}: valid. Nothing was started.\n{head}\n\n{to_toml(spec).strip()}"
+    return f"{to_toml(spec).strip()}\n\n# study {spec.name}: valid. Nothing was started.\n{head}"
 
 
 def _file_bytes(path: str) -> int:
@@ -139,7 +142,11 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
     unknown = "unknown until the models and data can be read"
     facts = {
         "trials": f"{planned['trials']} in the budget, "
-        + ("more different ones than can be counted" if planned["distinct"] is None else f"{planned['distinct']:,} different ones exist"),
+        + (
+            "more different ones than can be counted"
+            if planned["distinct"] is None
+            else f"{planned['distinct']:,} different ones exist"
+        ),
         "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
         "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,

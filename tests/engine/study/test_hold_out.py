@@ -61,7 +61,9 @@ def test_questions_about_a_passage_stay_together(tmp_path: Path) -> None:
     data = DataSpec(train=str(path))
     found, _ = hold_out(data, tmp_path, "mine")
     train, report = (file_questions(found, part)[0] for part in ("train", "report"))
-    assert sorted(train + report, key=lambda row: row.id) == sorted(file_questions(data, "train")[0], key=lambda r: r.id)
+    assert sorted(train + report, key=lambda row: row.id) == sorted(
+        file_questions(data, "train")[0], key=lambda r: r.id
+    )
     assert 6 == len(report)
     assert not {row.context for row in train} & {row.context for row in report}
 
