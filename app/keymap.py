@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 EVERYWHERE = "app"
 """Place of actions that work on every screen."""
+INSPECTED = ("studies", "study", "models", "workers", "history", "settings", "rerun", "promote", "analysis")
+"""Screens with an inspector."""
+SPLIT = (*INSPECTED, "trial", "compare")
+"""Screens with panes that share a border."""
 
 PLACES: dict[str, str] = {
     "app": "Everywhere",
@@ -175,7 +179,12 @@ ACTIONS: tuple[Action, ...] = (
     _pane("pane-frontier", "2", "frontier", "Frontier", "study"),
     _pane("pane-curves", "3", "curves", "Loss curves", "study"),
     _pane("pane-log", "4", "log", "Log", "study"),
-    Action("inspector", "i", "inspector", "Show or hide the inspector", ("studies", "study"), "view"),
+    Action("inspector", "i,f7", "inspector", "Show or hide the inspector", INSPECTED, "view"),
+    Action("border-left", "less_than_sign", "resize('x', -1)", "Move the border to the left", SPLIT, "view"),
+    Action("border-right", "greater_than_sign", "resize('x', 1)", "Move the border to the right", SPLIT, "view"),
+    Action("border-up", "left_parenthesis", "resize('y', -1)", "Move the border up", SPLIT, "view"),
+    Action("border-down", "right_parenthesis", "resize('y', 1)", "Move the border down", SPLIT, "view"),
+    Action("borders-reset", "vertical_line", "resize('', 0)", "Panes as large as usual", SPLIT, "view"),
     Action("log", "l", "log", "Show or hide the log", ("study", "trial"), "view"),
     Action("maximise", "m", "maximise", "Maximise this pane", ("study", "trial", "analysis", "compare"), "view"),
     # ---- trial
@@ -374,6 +383,11 @@ _SPELT = {
     "plus": "+",
     "minus": "-",
     "equals_sign": "=",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
+    "vertical_line": "|",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "escape": "esc",

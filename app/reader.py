@@ -203,6 +203,7 @@ class Reader:
         known = kept.view.outline if kept is not None and kept.spec_dict == study.spec else outline(study)
         trials = reads.trials(session, study_id)
         view = make_view(study, known, trials, kept.view if kept else None)
+        view = dataclasses.replace(view, screened=tuple(reads.screened(session, study_id)))
         kept = _Kept(mark, study.spec, view, _losses(session, study_id, trials))
         self._views[study.name] = kept
         return kept

@@ -48,6 +48,7 @@ A JSON number that is not finite is `null`, and all text is escaped to ASCII. `-
 nested keys are joined by a dot (`params.alpha`, `metrics.exact`), and text that a spreadsheet would run as a formula
 gets a leading apostrophe. New keys may be added; these do not go away.
 
+- `frontier --screened`: a list of *screened*, which are no trials.
 - `trials`, `frontier`, `run`, `demo` and `export --format json`: a list of *trial*, in ranked order.
 - `show`: one *trial* with `settings`, `differs_from_baseline` and `differs_from_parent` (lists of names), `children`
   (trial numbers), `sampler`, `proposal_seed`, `attempts` (list of *attempt*), `checkpoints` (list of *checkpoint*) and
@@ -68,8 +69,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
   `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
   is trained; `checkpoints`), `pretraining` (`texts`, `tokens`, `least` and `most` steps, `bytes` of a result,
-  `running_bytes`; null if no trial is pre-trained) and `time` (`trial_seconds`, `seconds` or null, `study` and number
-  of `trials` that were measured in this workspace; null without any).
+  `running_bytes`; null if no trial is pre-trained), `supernet` (`nets`, `screened` at most, `steps`, `passes` of a
+  whole student that they cost, `bytes`, `running_bytes`; null without one) and `time` (`trial_seconds`, `pass_seconds`,
+  `seconds` or null, `study` and number of `trials` that were measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
   `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.
@@ -187,6 +189,7 @@ ROOMS = (
         for room in (
             "export",
             "transfer",
+            "supernet",
             "pretraining",
             "training",
             "training/terms",

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["DATABASE_NAME", "HEAD", "Database", "Reading", "Snapshot", "network_filesystem", "open_db"]
 
 DATABASE_NAME = "tracker.db"
-HEAD = "0003"
+HEAD = "0004"
 """Newest revision in `migrations/versions`; a constant, so that opening a current database does not import alembic."""
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """All revisions that this program can upgrade from, oldest first."""
 _WRITER_WAIT_S, _READER_WAIT_S = 30.0, 5.0
 

@@ -242,6 +242,23 @@ class Binned(SQLModel, table=True):
     expires_at: float
 
 
+class Screened(SQLModel, table=True):
+    """A sub-network of a study's supernet, evaluated before any trial. It is not a trial and was not trained."""
+
+    __table_args__ = (UniqueConstraint("study_id", "name"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    study_id: int = Field(foreign_key="study.id")
+    name: str
+    settings: dict[str, Any] = _json()
+    score: float | None = None
+    metrics: dict[str, Any] = _json()
+    known: dict[str, Any] = _json()
+    examples: int = 0
+    seconds: float = 0.0
+    ruined: bool = False
+
+
 class Lease(SQLModel, table=True):
     """The runner of this workspace (one row). The lock file is authoritative; this row is informative."""
 

@@ -26,6 +26,7 @@ from bertdistill.store.rows import (
     ModelVersion,
     Notice,
     Request,
+    Screened,
     Series,
     Study,
     StudyState,
@@ -71,6 +72,7 @@ __all__ = [
     "recent_ends",
     "request_by_id",
     "requests",
+    "screened",
     "series",
     "series_ids",
     "studies",
@@ -141,6 +143,7 @@ _TABLES: dict[type[Any], _Table] = {
         (ModelVersion, "model_version"),
         (ModelAlias, "model_alias"),
         (Binned, "binned"),
+        (Screened, "screened"),
         (Lease, "lease"),
     )
 }
@@ -433,6 +436,11 @@ def checkpoints(
         *(() if dropped else ("dropped_at IS NULL",)),
     )
     return _all(session, Checkpoint, f"{where} ORDER BY id", *values)
+
+
+def screened(session: Reading, study_id: int) -> list[Screened]:
+    """The sub-networks of a study that were evaluated without training, in the order in which they were stored."""
+    return _all(session, Screened, "WHERE study_id = ? ORDER BY id", study_id)
 
 
 def best_checkpoint(session: Reading, trial_id: int) -> Checkpoint | None:

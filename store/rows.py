@@ -293,6 +293,29 @@ class Binned:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Screened:
+    """A sub-network of a study's supernet, evaluated before any trial. It is not a trial and was not trained."""
+
+    id: int = 0
+    study_id: int
+    name: str
+    """Its settings as text; equal texts are the same sub-network."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Those that decide which sub-network it is."""
+    score: float | None = None
+    """The metric that selects checkpoints, on the validation split."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
+    """Sizes and costs, as those of a trial."""
+    examples: int = 0
+    """Of the validation split, as many as it was evaluated on."""
+    seconds: float = 0.0
+    """CPU time."""
+    ruined: bool = False
+    """Whether sharing ruins its layers, so that students with them start from the teacher."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease:
     """The runner of this workspace (one row). The lock file is authoritative; this row is informative."""
 

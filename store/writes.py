@@ -46,6 +46,7 @@ __all__ = [
     "add_checkpoint",
     "add_notice",
     "add_request",
+    "add_screened",
     "add_study_seconds",
     "add_trial_failure",
     "add_trial_seconds",
@@ -445,6 +446,30 @@ def drop_checkpoint(session: Writing, checkpoint_id: int, *, now: float) -> None
 def restore_checkpoint(session: Writing, checkpoint_id: int) -> None:
     """Record that its files are restored."""
     session.change(Checkpoint, checkpoint_id, dropped_at=None)
+
+
+def add_screened(session: Writing, study_id: int, found: Sequence[Mapping[str, Any]]) -> None:
+    """Store evaluated sub-networks, each with the fields of `Screened`; one that is there already is replaced."""
+    texts, numbers = ("settings", "metrics", "known"), ("score", "examples", "seconds", "ruined")
+    session.run(
+        "INSERT INTO screened (study_id, name, settings, metrics, known, score, examples, seconds, ruined)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (study_id, name) DO UPDATE SET settings = excluded.settings,"
+        " metrics = excluded.metrics, known = excluded.known, score = excluded.score, examples = excluded.examples,"
+        " seconds = excluded.seconds, ruined = excluded.ruined",
+        [
+            (
+                study_id,
+                json.dumps(one["settings"], sort_keys=True),
+                *(_compact(one[name]) for name in texts),
+                *(one[name] for name in numbers),
+            )
+            for one in found
+        ],
+    )
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 # ----------------------------------------------------------------------------------------------------- deletion and bin

@@ -83,23 +83,31 @@ def frontier(
     ] = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the chart as SVG instead.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file of --svg.")] = False,
+    screened: Annotated[
+        bool, typer.Option("--screened", help="List the sub-networks that were evaluated without training instead.")
+    ] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
     """The frontier trials of a study, with a chart of all trials.
 
-    Where x is a cost, the chart also marks cascades that nothing beats; `engine cascade` lists them.
+    Where x is a cost, the chart also marks cascades that nothing beats; `engine cascade` lists them. Of a study with a
+    supernet, hollow marks are sub-networks that were evaluated without training, which are no trials.
     Of logged runs, --x and --y together choose the two metrics of the frontier itself.
     """
     from bertdistill.app.report.records import trial_row
     from bertdistill.app.report.summary import chart, ranked_list
     from bertdistill.app.views.analysis import over
+    from bertdistill.app.views.screened import screened_rows, screened_text
     from bertdistill.app.views.view import all_metrics, read_view
     from bertdistill.engine.study.outline import LOG
 
     ws = workspace(where)
     with reading(ws) as db:
         view = read_view(db, find_study(db, study).name)
+    if screened:
+        show_rows(screened_rows(view), screened_text(view), json=as_json, csv=as_csv)
+        return
     known = {name for t in view.trials for name in all_metrics(t)}
     for name in (x, y):
         if name and known and name not in known:

@@ -19,11 +19,12 @@ from bertdistill.app.draw.sparks import PLAIN, narrowed
 
 _FIGURE = threading.Lock()
 
-Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference", "cascade"]
+Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference", "cascade", "screened"]
 Colour = int | tuple[int, int, int]
 """A palette index, which the terminal's own theme shades, or red, green and blue."""
 
 GLYPHS: dict[str, tuple[str, str]] = {
+    "screened": ("◦", ","),
     "infeasible": ("×", "x"),
     "dominated": ("●", "."),
     "running": ("▷", ">"),
@@ -34,6 +35,9 @@ GLYPHS: dict[str, tuple[str, str]] = {
 }
 """Marker of each kind, and the one for ASCII; later ones are drawn over earlier ones."""
 
+NAMES = {"screened": "not trained"}
+"""What legends call a kind, where its own name would not say it."""
+
 GROUPS = (("●", "a"), ("■", "b"), ("▲", "c"), ("▼", "d"), ("✚", "e"), ("◈", "f"))
 """Marker of the dominated trials of each group, and the one for ASCII."""
 
@@ -41,6 +45,7 @@ SERIES = 6
 """Curves, and groups, before colours repeat."""
 
 COLOURS: dict[str, Colour] = {
+    "screened": 8,
     "infeasible": 8,
     "dominated": 7,
     "running": 14,
@@ -146,9 +151,15 @@ class Canvas:
     def cell(self, x: float, y: float) -> tuple[int, int]:
         return self.column(x), self.row(y)
 
-    def place(self, x: float, y: float) -> tuple[int, int]:
-        """Column and line of the text."""
-        return self.left + self.column(x), self.top + self.rows - 1 - self.row(y)
+    def cells_of(self, pairs: Sequence[tuple[float, float]]) -> list[tuple[int, int]]:
+        """The cell of each pair of values, at once: there may be a thousand."""
+        xs, ys = self.x.shares(a for a, _ in pairs), self.y.shares(b for _, b in pairs)
+        wide, high, used = self.columns - 1, self.rows - 1, 1 - self.spare
+        return [(int(0.5 + wide * (a * used)), int(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
+
+    def place(self, column: int, row: int) -> tuple[int, int]:
+        """Column and line of the text where a cell is."""
+        return self.left + column, self.top + self.rows - 1 - row
 
     def below(self, spans: Iterable[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
         """Rows with their first and last column, as lines of the text."""
@@ -293,4 +304,8 @@ def sorry(look: Look, hidden: int) -> Drawing:
 def kind_words(kinds: Iterable[Kind], look: Look) -> list[Word]:
     """The legend of these kinds, the most important first."""
     found = set(kinds)
-    return [Word(f"{glyphs[look.plain]} {kind}", kind) for kind, glyphs in reversed(GLYPHS.items()) if kind in found]
+    return [
+        Word(f"{glyphs[look.plain]} {NAMES.get(kind, kind)}", kind)
+        for kind, glyphs in reversed(GLYPHS.items())
+        if kind in found
+    ]

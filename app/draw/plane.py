@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bertdistill.app.draw.axes import Axis, drawable, scale
@@ -101,14 +101,14 @@ def _plane(
         return Drawing("no point to draw yet", hidden=hidden, drawn=False)
     if too_small(look):
         return sorry(look, hidden)
-    visible = {id(p) for p in shown}
     chosen = points[cursor] if cursor is not None and 0 <= cursor < len(points) else None
-    chosen = chosen if id(chosen) in visible else None
+    chosen = chosen if any(chosen is p for p in shown) else None
     edge = [p for p in fit if p.edge] if steps else []
     with canvas_of(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
         _rulers(canvas)
         corners = _steps(canvas, edge)
-        _marks(canvas, shown, chosen)
+        at = dict(zip(map(id, shown), canvas.cells_of([(p.x, p.y) for p in shown]), strict=True))
+        _marks(canvas, shown, at, chosen)
         if chosen is not None:
             _cursor(canvas, chosen, detail)
         _ruler_labels(canvas)
@@ -116,7 +116,7 @@ def _plane(
         canvas.name_axes()
         text = canvas.text()
         area = canvas.below(_area(canvas, corners)) if look.colour else ()
-        places = tuple((*canvas.place(p.x, p.y), i) for i, p in enumerate(points) if id(p) in visible)
+        places = tuple((*canvas.place(*at[id(p)]), i) for i, p in enumerate(points) if id(p) in at)
     readings = ((x.title, chosen.x), (y.title, chosen.y)) if chosen else ()
     words = [*_group_words(shown, groups, look), *_edge_words(corners, look), *_line_words(canvas)]
     return Drawing(text, tuple(words), hidden, readings, marks=places, area=area)
@@ -217,16 +217,15 @@ def _area(canvas: Canvas, corners: Sequence[Cell]) -> list[tuple[int, int, int]]
 # --------------------------------------------------------------------------------------------------------------- marks
 
 
-def _marks(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> None:
+def _marks(canvas: Canvas, points: Sequence[Point], at: Mapping[int, Cell], chosen: Point | None) -> None:
     """Every point, the important kinds last, so that they are drawn on top; no label covers one."""
     for kind in GLYPHS:
         seen = [p for p in points if p.kind == kind and p is not chosen]
         for group in sorted({p.group for p in seen}):
             glyph, key = _glyph(kind, group, canvas.look), colour_key(kind, group)
-            cells_of = [canvas.cell(p.x, p.y) for p in seen if p.group == group]
-            canvas.scatter(canvas.middles(cells_of), glyph, key, bold=kind == "frontier")
-    for point in points:
-        canvas.take(*canvas.cell(point.x, point.y), 1)
+            middles = canvas.middles(dict.fromkeys(at[id(p)] for p in seen if p.group == group))
+            canvas.scatter(middles, glyph, key, bold=kind == "frontier")
+    canvas.taken.update(at.values())
 
 
 def _glyph(kind: str, group: int, look: Look) -> str:

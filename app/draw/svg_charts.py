@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bertdistill.app.draw.axes import Axis, drawable, scale
-from bertdistill.app.draw.canvas import GLYPHS, SERIES
+from bertdistill.app.draw.canvas import GLYPHS, NAMES, SERIES
 from bertdistill.app.draw.curves import DASHES, Curve
 from bertdistill.app.draw.plane import Point, colour_key, reaching
 from bertdistill.app.draw.svg import (
@@ -33,6 +33,7 @@ from bertdistill.app.draw.svg import (
 from bertdistill.app.text.safe import safe_line
 
 KIND_SHAPES = {
+    "screened": "circle",
     "infeasible": "cross",
     "dominated": "circle",
     "running": "right",
@@ -41,7 +42,7 @@ KIND_SHAPES = {
     "baseline": "diamond",
     "frontier": "star",
 }
-OPEN = ("running", "reference", "cascade")
+OPEN = ("running", "reference", "cascade", "screened")
 """Kinds whose marks are not filled."""
 GROUP_SHAPES = ("circle", "square", "up", "down", "plus", "hexagon")
 MOST_TOLD = 12
@@ -83,7 +84,7 @@ def frontier_svg(
 def _told(plot: Plot, shown: Sequence[Point], edge: Sequence[Point]) -> str:
     """The chart in words."""
     counts = Counter[str](p.kind for p in shown)
-    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in reversed(GLYPHS) if kind in counts)
+    kinds = ", ".join(f"{counts[kind]} {NAMES.get(kind, kind)}" for kind in reversed(GLYPHS) if kind in counts)
     across, up = plot.x, plot.y
     best = "; ".join(f"{p.label or 'a trial'}: {across.text(p.x)}, {up.text(p.y)}" for p in edge[:MOST_TOLD])
     lines = ", ".join(said for axis in (across, up) for value, said in axis.axis.lines if axis.holds(value))
@@ -122,7 +123,9 @@ def _marks(plot: Plot, points: Sequence[Point], groups: Sequence[str]) -> None:
     for point in sorted(points, key=lambda p: order.index(p.kind)):
         x, y = plot.place(point.x, point.y)
         group = f" {groups[point.group]}" if 0 <= point.group < len(groups) else ""
-        said = f"{point.label or point.kind}{group}: {plot.x.text(point.x)}, {plot.y.text(point.y)}"
+        said = (
+            f"{point.label or NAMES.get(point.kind, point.kind)}{group}: {plot.x.text(point.x)}, {plot.y.text(point.y)}"
+        )
         plot.parts.append(mark(_shape(point), x, y, _classes(point), said))
         plot.take(x, y)
 
@@ -151,7 +154,7 @@ def _keys(shown: Sequence[Point], groups: Sequence[str]) -> list[Key]:
     named = sorted({p.group for p in shown if 0 <= p.group < len(groups)})
     kinds = {p.kind for p in shown if p.kind != "dominated" or p.group not in named}
     found = [
-        Key(kind, KIND_SHAPES[kind], kind + (" open" if kind in OPEN else ""))
+        Key(NAMES.get(kind, kind), KIND_SHAPES[kind], kind + (" open" if kind in OPEN else ""))
         for kind in reversed(GLYPHS)
         if kind in kinds
     ]

@@ -176,6 +176,16 @@ SHAPES: dict[str, dict[str, str]] = {
         "detail": "what was found",
         "hint": "what to do, else empty",
     },
+    "screened": {
+        "study": "name of the study",
+        "settings": "those that decide which sub-network of the supernet it is",
+        "score": "the metric that selects checkpoints, on the validation split; it was not trained",
+        "metrics": "all metrics of that evaluation, by name",
+        "known": "sizes and costs, by name",
+        "examples": "of the validation split, as many as it was evaluated on",
+        "seconds": "CPU time of the evaluation",
+        "ruined": "whether sharing ruins its layers, so that such students start from the teacher",
+    },
     "importance": {
         "objective": "metric",
         "method": "ped-anova or fanova",

@@ -64,6 +64,7 @@ def read_material(db: Database, workspace: Workspace, name: str, ask: Ask | None
     with db.read() as session:
         study = reads.study(session, name)
         view = make_view(study, outline(study), reads.trials(session, study.id))
+        view = replace(view, screened=tuple(reads.screened(session, study.id)))
         front = [trial for trial in view.frontier if not trial.archived]
         rows = {trial.id for trial in view.trials}
         weights = [(t.number, one) for t in front if (one := _best(session, t)) is not None]

@@ -234,6 +234,9 @@ seconds; everything else follows the study live.
         self.tab.maximised(on=self.has_class("-maximised"))
         self.call_after_refresh(self._again)
 
+    def follow(self) -> None:
+        self.tab.again()
+
     def _changed(self) -> None:
         if self.news is not None:
             self._head(self.news)

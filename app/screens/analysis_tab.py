@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from bertdistill.app.draw.canvas import Drawing, Kind
 from bertdistill.app.screens.host import Hosted
+from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.safe import safe
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
@@ -106,6 +107,11 @@ class Tab(Hosted, Vertical):
     def again(self) -> None:
         """Draw at once, for another size or after a change of the view."""
 
+    def at_rest(self, follow: Callable[[], None]) -> None:
+        """Do this once the cursor stands still."""
+        if isinstance(self.screen, LiveScreen):
+            self.screen.at_rest(follow)
+
 
 class ChartTab(Tab):
     """A chart above, or beside, the list of its trials; the trial under the cursor stands out in the chart."""
@@ -129,7 +135,7 @@ class ChartTab(Tab):
 
     @on(LineTable.Moved)
     def _moved(self) -> None:
-        self.draw()
+        self.at_rest(self.draw)
 
     def is_drawn(self, content: Any, *how: Any) -> bool:
         """Whether the chart shows this very content in this way; from now on it does. It follows its look by itself."""

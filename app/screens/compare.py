@@ -23,6 +23,7 @@ from bertdistill.app.views.curves import TrialCurve
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.comparison_table import comparison_columns, comparison_rows
 from bertdistill.app.widgets.curve_chart import CurvesChart
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.comparison import Comparison, compare
@@ -66,8 +67,9 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
         self._curves = CurvesChart(id="compare-curves", classes="pane")
 
     def body(self) -> Iterable[Widget]:
-        yield LineTable(id="compared", classes="pane")
-        yield self._curves
+        with Split(id="compare-body", upright=True):
+            yield LineTable(id="compared", classes="pane")
+            yield self._curves
 
     def on_mount(self) -> None:
         self.add_class("-show-table")

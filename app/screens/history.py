@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -19,8 +18,11 @@ from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.change_card import change_card, outcome_words, remedy_words
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.steering import actions
@@ -60,9 +62,10 @@ undone says why and what to do instead. An undo is itself a request, so it can b
         self.news: HistoryNews | None = None
 
     def body(self) -> Iterable[Widget]:
-        with Vertical():
+        with Split(id="history-body"):
             yield LineTable(id="history", classes="pane")
-            yield Static("", id="detail", markup=False)
+            yield Inspector(id="change", classes="pane inspector")
+        yield Static("", id="detail", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#history").focus()
@@ -88,10 +91,15 @@ undone says why and what to do instead. An undo is itself a request, so it can b
             text.append(f"\nby {safe_line(entry.who, 60)}, {outcome_words(entry)}. {remedy_words(entry)}", "dim")
         self.query_one("#detail", Static).update(text)
         self.refresh_keys()
+        self.follow()
+
+    def follow(self) -> None:
+        if self.inspected and (entry := self.chosen) is not None:
+            self.query_one(Inspector).inspect(f"#{entry.id}", change_card(entry))
 
     @on(LineTable.Moved)
     def moved(self) -> None:
-        self._show_chosen()
+        self.at_rest(self._show_chosen)
 
     @property
     def chosen(self) -> Entry | None:
@@ -148,19 +156,3 @@ def entry_row(entry: Entry) -> Row:
         Cell(outcome_words(entry), "warn" if not entry.outcome else "plain"),
     )
     return Row(entry.id, cells, dim=entry.undone_by is not None)
-
-
-def outcome_words(entry: Entry) -> str:
-    """Its outcome."""
-    if entry.undone_by is not None:
-        return f"undone by #{entry.undone_by}"
-    return safe_line(entry.outcome, 200) or "waits for the runner"
-
-
-def remedy_words(entry: Entry) -> str:
-    """That it can be undone, or why not."""
-    if not entry.obstacle:
-        return "enter undoes it"
-    if entry.undone_by is not None:  # which the outcome says already
-        return safe_line(entry.instead, 300)
-    return safe_line(". ".join(filter(None, (entry.obstacle, entry.instead))), 500)

@@ -16,11 +16,14 @@ from textual.widget import Widget
 from bertdistill.app.children.analysis_process import ask_importances
 from bertdistill.app.report.analysis_text import METHOD_NAMES
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
+from bertdistill.app.screens.slices_tab import NO_TRIAL, read_slice, slice_chart
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.search.importances import METHODS, Importances, Method, too_few
@@ -65,9 +68,15 @@ class ImportanceTab(Tab):
         self._basis: Basis | None = None
         self._table = LineTable(id="importance", classes="pane")
         self._words = Words(id="importance-words")
+        self._chart = Chart(id="importance-chart", classes="pane inspector")
+        self._chart.can_focus = False
+        self._view: StudyView | None = None
+        self._drawn: tuple[Any, ...] = ()
 
     def compose(self) -> Iterable[Widget]:
-        yield self._table
+        with Split(id="importance-body"):
+            yield self._table
+            yield self._chart
         yield self._words
 
     def read(self, view: StudyView) -> Basis:
@@ -75,7 +84,7 @@ class ImportanceTab(Tab):
         return Basis((tuple(sorted(view.ranked)), view.outline.search, view.objectives), len(view.ranked), feasible)
 
     def show(self, view: StudyView, content: Basis) -> None:
-        self._basis = content
+        self._basis, self._view = content, view
         kept = self._kept.get(self._method)
         stale = kept is None or kept.mark != content.mark
         busy = self._computing is not None and self._computing[0] == self._method
@@ -155,8 +164,31 @@ class ImportanceTab(Tab):
         return ""
 
     @on(LineTable.Moved)
+    def _moved(self) -> None:
+        self.at_rest(self._explain)
+
+    def _draw(self) -> None:
+        """The objective along the parameter under the cursor: `enter` shows the same with its trials."""
+        view, (objective, parameter) = self._view, self._here
+        drawn = (view.ranked if view else None, objective, parameter, self.ui.ascii_only)
+        if view is None or not self._chart.display or drawn == self._drawn:
+            return
+        self._drawn = drawn
+        found = read_slice(view, parameter, objective).found if parameter else None
+        if found is None:
+            self._chart.draw(None, empty="Choose a parameter: its values and the scores are drawn here.")
+            return
+        title, make = slice_chart(view, found, None, ascii_only=self.ui.ascii_only)
+        self._chart.draw(make, empty=NO_TRIAL)
+        entitle(self._chart, title=title)
+
+    @on(Chart.Drawn)
+    def _legend(self, event: Chart.Drawn) -> None:
+        entitle(self._chart, subtitle=self._chart.legend(event.drawing.legend))
+
     def _explain(self) -> None:
         """How reliable the numbers of the objective under the cursor are."""
+        self._draw()
         objective = self._here[0]
         kept = self._kept.get(self._method)
         found = next((one for one in kept.importances if one.objective == objective), None) if kept else None

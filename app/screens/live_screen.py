@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.events import Click
 from textual.screen import Screen
@@ -23,6 +24,7 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 
 Item = TypeVar("Item")
@@ -30,6 +32,12 @@ PAUSED = "paused, {} resumes"
 """In front of the footer while no news is shown."""
 OUTCOME_SECONDS = 12.0
 """How long the outcome of an action stays visible."""
+INSPECTOR = "inspector"
+"""Remembered: whether inspectors are shown."""
+SPLIT = "split"
+"""Remembered: the share of the first pane, by the id of the split."""
+REST_SECONDS = 0.06
+"""How long the cursor of a list stands still before what lies beside the list follows it."""
 
 
 class Line(Static):
@@ -80,6 +88,7 @@ class LiveScreen(Hosted, Screen[Any]):
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     _trouble = Text()
     _quiet: Timer | None = None
+    _rest: Timer | None = None
 
     news: Any
     """What `read` returned last; None until then."""
@@ -162,7 +171,54 @@ class LiveScreen(Hosted, Screen[Any]):
         self._quiet = self.set_timer(OUTCOME_SECONDS, lambda: self.tell("")) if words else None
         return True
 
+    def at_rest(self, follow: Callable[[], None]) -> None:
+        """Do this once the cursor stands still: charts that follow each key would hold up the next one."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_SECONDS, follow)
+
+    @property
+    def inspected(self) -> bool:
+        """Whether the inspector is on screen."""
+        return self.has_class("-inspected") and self.has_class("-wide")
+
+    def follow(self) -> None:
+        """Fill the inspector again, which was hidden."""
+
+    def action_inspector(self) -> None:
+        """Show or hide it, here and on every other screen."""
+        shown = not self.ui.memory.recall(INSPECTOR, True)
+        self.ui.memory.keep(INSPECTOR, shown)
+        self.set_class(shown, "-inspected")
+        if shown and not self.has_class("-wide"):
+            self.ui.tell("The inspector is shown in windows of at least 100 columns.")
+        self.call_after_refresh(self.follow)
+
+    def _use_panes(self) -> None:
+        """Inspector and sizes of panes as they are remembered."""
+        self.set_class(self.ui.memory.recall(INSPECTOR, True), "-inspected")
+        for split in self.query(Split):
+            split.give(self.ui.memory.recall(f"{SPLIT}.{split.id}", 0))
+
+    @on(Split.Moved)
+    def keep_sizes(self, event: Split.Moved) -> None:
+        self.ui.memory.keep(f"{SPLIT}.{event.split.id}", event.split.share)
+
+    def action_resize(self, way: str, steps: int) -> None:
+        """Move the border beside (`way` is x) or above or below (y) the focused pane, or the nearest; 0: as usual."""
+        around = [one for one in (self.focused.ancestors if self.focused else ()) if isinstance(one, Split)]
+        shown = [one for one in (*around, *self.query(Split)) if one.is_shown]
+        found = [one for one in shown if not steps or one.upright == (way == "y")]
+        if not found:
+            self.ui.tell("No two panes share a border here that could be moved.")
+        elif steps:
+            found[0].shift(steps)
+        else:
+            for split in dict.fromkeys(found):
+                split.shift(0)
+
     def on_mount(self) -> None:
+        self._use_panes()
         self.use_marker()
         self.header(Text("Reading the workspace …", "dim"))  # `show` says what it is
         self.refresh_keys()
@@ -176,6 +232,7 @@ class LiveScreen(Hosted, Screen[Any]):
             table.ascii_only = self.ui.ascii_only
 
     def on_screen_resume(self) -> None:
+        self._use_panes()
         self.use_marker()
         self.refresh_keys()
         self.ui.look_again()

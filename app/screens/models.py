@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from rich.console import Group
 from rich.text import Text
 from textual import on
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -32,6 +32,7 @@ from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.workspace import checked
@@ -105,7 +106,7 @@ a model something, next to its teacher.
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
-        with Horizontal(id="models-body"):
+        with Split(id="models-body"):
             yield LineTable(id="models", classes="pane")
             with VerticalScroll(id="details", classes="pane"):
                 yield Static(id="report", markup=False)
@@ -183,6 +184,10 @@ a model something, next to its teacher.
 
     @on(LineTable.Moved, "#models")
     def moved(self) -> None:
+        self.at_rest(self.follow)
+
+    def follow(self) -> None:
+        """Show the version that the cursor has come to."""
         model = self.chosen
         self._chosen = model.name if model else ""
         if self.news is not None:
@@ -243,6 +248,8 @@ a model something, next to its teacher.
         """Go to a pane; where the window is narrow, show it alone."""
         for one in PANES:
             self.set_class(one == name, f"-show-{one}")
+        if name == "details" and self.has_class("-wide") and not self.inspected:
+            self.action_inspector()
         self.query_one(f"#{name}").focus()
         self.refresh_keys()
 

@@ -6,8 +6,11 @@ shows its progress. Form and progress are one screen, which makes it longer than
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import Group, RenderableType
@@ -18,6 +21,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.plane import frontier_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.report.records import model_row
 from bertdistill.app.screens.dialogues import Confirm
@@ -26,11 +30,14 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe, safe_line
 from bertdistill.app.views import verification
+from bertdistill.app.views.promotion_card import promotion_card
 from bertdistill.app.views.verification import VERIFYING, Verification
-from bertdistill.app.views.view import StudyView
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets import model_report
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.workspace import checked
@@ -72,6 +79,8 @@ class PromoteNews:
     """That version as `models --json` prints it."""
     load: str = ""
     """How to load it, from its card."""
+    free: int | None = None
+    """Bytes left on the disk of the workspace."""
 
 
 class PromoteScreen(LiveScreen):
@@ -96,14 +105,16 @@ the app. A refused one can be exported by force: the card then says so.
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
-        with Vertical(id="promote-form"):
-            yield LineTable(id="checkpoints", classes="pane")
-            for key, title, hint in FIELDS:
-                with Horizontal(classes="field"):
-                    yield Label(title, markup=False)
-                    yield Input(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
-            yield Line(id="verdict")
-            yield Static(id="earlier", markup=False)
+        with Split(id="promote-form"):
+            with Vertical():
+                yield LineTable(id="checkpoints", classes="pane")
+                for key, title, hint in FIELDS:
+                    with Horizontal(classes="field"):
+                        yield Label(title, markup=False)
+                        yield Input(id=key, compact=True, placeholder=hint, select_on_focus=False, max_length=500)
+                yield Line(id="verdict")
+                yield Static(id="earlier", markup=False)
+            yield Inspector(id="ahead", classes="pane inspector")
         with VerticalScroll(id="promote-steps", classes="pane"):
             yield Static(id="steps", markup=False)
 
@@ -143,6 +154,7 @@ the app. A refused one can be exported by force: the card then says so.
             found,
             row,
             model_report.how_to_load(model_report.read_card(row["folder"]), row["folder"]) if row else "",
+            _free(reader.workspace.path),
         )
 
     def _models(self, reader: Reader) -> tuple[list[ModelVersion], list[Any]]:
@@ -190,6 +202,22 @@ the app. A refused one can be exported by force: the card then says so.
         words = ", ".join(f"{v.name}:{v.version} {v.state}" for v in reversed(earlier))
         text = Text(f"Promoted before: {safe_line(words, 400)}" if words else "", "dim")
         self.query_one("#earlier", Static).update(text)
+
+    def follow(self) -> None:
+        """What lies ahead, and where the trial stands."""
+        news = self.news
+        if news is None or not self.inspected:
+            return
+        ascii_only, view = self.ui.ascii_only, news.view
+        facts = promotion_card(view, news.trial, self.checkpoint, news.free, ascii_only=ascii_only)
+        x, y = chart_axes(view)
+        across, up = (chart_axis(view, name, ascii_only=ascii_only) for name in (x, y))
+        pairs = chart_trials(view, x, y)
+        cursor = next((i for i, (trial, _) in enumerate(pairs) if trial and trial.number == self.number), None)
+        points = [point for _, point in pairs]
+        make = partial(frontier_drawing, points, across, up, cursor=cursor)
+        mark = (points, across.lines, up.lines, ascii_only)
+        self.query_one(Inspector).inspect("What will be done", facts, make, mark)
 
     def _show_steps(self, news: PromoteNews, followed: Verification) -> None:
         version = followed.version
@@ -272,6 +300,7 @@ the app. A refused one can be exported by force: the card then says so.
                 before = news.aliases.get((self._word("name"), alias), "")
                 words += f"; {alias} moves to it from {before}" if before else f"; {alias} will point to it"
         self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style))
+        self.at_rest(self.follow)
 
     def action_field(self, by: int) -> None:
         """The line above or below; it stays at the ends."""
@@ -402,6 +431,13 @@ def checkpoint_row(checkpoint: Checkpoint, task: str) -> Row:
         Cell(fmt.size(checkpoint.size_bytes)),
     )
     return Row(checkpoint.role, cells)
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 def _joins_two(followed: Verification) -> bool:

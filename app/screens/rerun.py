@@ -15,7 +15,7 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual import on
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -33,10 +33,13 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views import rerun_outlook
 from bertdistill.app.views.rerun_outlook import Choice, Outlook
+from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.inspector import Facts
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.steering import actions
@@ -85,14 +88,16 @@ trial is opened instead.
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
-        with Horizontal(id="rerun-body"):
+        with Split(id="rerun-body"):
             with Vertical(id="rerun-left"):
                 yield LineTable(id="settings-list", classes="pane")
                 yield Input(id="value", compact=True, select_on_focus=True, max_length=200)
                 yield Line(id="verdict")
                 with VerticalScroll(id="forecast-pane"):
                     yield Static(id="forecast", markup=False)
-            yield Chart(id="landing", classes="pane")
+            with Split(id="rerun-right", upright=True):
+                yield Facts(id="parent", classes="pane inspector")
+                yield Chart(id="landing", classes="pane")
 
     def on_mount(self) -> None:
         self.query_one("#landing").can_focus = False  # display only; the arrows belong to the list
@@ -117,6 +122,9 @@ trial is opened instead.
         entitle(table, title="Which setting", subtitle="enter, then type a value")
         if first:
             self._take_choice()
+        parent = self.query_one("#parent", Facts)
+        parent.tell(trial_card(news.view, news.trial, ascii_only=self.ui.ascii_only))
+        entitle(parent, title=f"The parent, #{self.number}")
         self._show_outlook()
 
     def _show_outlook(self) -> None:

@@ -15,6 +15,8 @@ from bertdistill.app.views.analysis import study_scenarios
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.frontier_chart import FrontierChart
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, NO_BASELINE, Scenario, ScenarioTable
@@ -32,9 +34,13 @@ class ScenariosTab(Tab):
         self._rows: dict[str, Scenario] = {}
         self._table = LineTable(id="scenarios", classes="pane")
         self._words = Words(id="scenario-words")
+        self._chart = FrontierChart(id="scenario-chart", classes="pane inspector")
+        self._chart.can_focus = False
 
     def compose(self) -> Iterable[Widget]:
-        yield self._table
+        with Split(id="scenarios-body"):
+            yield self._table
+            yield self._chart
         yield self._words
 
     def read(self, view: StudyView) -> ScenarioTable:
@@ -74,11 +80,21 @@ class ScenariosTab(Tab):
         return Row(found.name, (*cells, Cell(found.remark, "dim")), dim=found.number is None)
 
     @on(LineTable.Moved)
+    def _moved(self) -> None:
+        self.at_rest(self._explain)
+
+    @on(FrontierChart.Moved)
+    def _picked(self, event: FrontierChart.Moved) -> None:
+        """The first purpose that the trial which was clicked serves."""
+        self.go_to(event.number)
+
     def _explain(self) -> None:
         """The requirement of the purpose, and all metrics where the table is too narrow for them."""
         found = self._here
         if found is None:
             return
+        if self._view is not None:
+            self._chart.show(self._view, found.number)
         against = "teacher" if found.name == NEAR_TEACHER else "baseline"
         numbers = []
         for name, value in found.values.items():

@@ -7,28 +7,33 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.canvas import Drawing, Look
+from bertdistill.app.draw.plane import frontier_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Ask, Change
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.setting_card import key_facts, space_facts
 from bertdistill.app.views.study_form import plain
-from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.errors import ConfigError
@@ -43,6 +48,7 @@ from bertdistill.engine.study.space import describe
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import StudyState
 
+Make = Callable[[Look], Drawing]
 COLUMNS = (
     Column("key", "setting", 28),
     Column("value", "now", 18),
@@ -89,9 +95,10 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         self.news: SettingsNews | None = None
 
     def body(self) -> Iterable[Widget]:
-        with Vertical():
+        with Split(id="settings-body"):
             yield LineTable(id="settings", classes="pane")
-            yield Static("", id="detail", markup=False)
+            yield Inspector(id="setting", classes="pane inspector")
+        yield Static("", id="detail", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#settings").focus()
@@ -107,7 +114,9 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         state = fmt.state(news.view.study.state.value, ascii_only=self.ui.ascii_only)
         self.header(Text.assemble((f"Settings of {safe_line(self.study_name, 40)}  ", "bold"), state))
         table = self.query_one(LineTable)
-        table.show(COLUMNS, [setting_row(one) for one in news.settings])
+        left_out = "filed" if self.inspected else ""  # the inspector says it
+        columns = [column for column in COLUMNS if column.key != left_out]
+        table.show(columns, [setting_row(one, left_out) for one in news.settings])
         changed = sum(one.change is not None for one in news.settings)
         entitle(table, title=f"Settings: {changed} changed")
         self._show_chosen()
@@ -119,10 +128,41 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
             text.append(f"\n{change_words(setting)}" if setting.change else "", "dim")
         self.query_one("#detail", Static).update(text)
         self.refresh_keys()
+        self._inspect()
+
+    def follow(self) -> None:
+        if self.news is not None:
+            self.show(self.news)
+
+    def _inspect(self) -> None:
+        setting, news = self.chosen, self.news
+        if setting is None or news is None or not self.inspected:
+            return
+        facts = setting_facts(news.view, setting, ascii_only=self.ui.ascii_only)
+        make, mark = self._chart(news.view, setting.key)
+        self.query_one(Inspector).inspect(setting.key, facts, make, mark)
+
+    def _chart(self, view: StudyView, key: str) -> tuple[Make | None, object]:
+        """What the setting decides about: the score along a parameter, the frontier with a threshold; and its mark."""
+        section, _, name = key.partition(".")
+        ascii_only = self.ui.ascii_only
+        if section == "range":
+            score = chart_axes(view)[1]
+            from bertdistill.app.screens.slices_tab import read_slice, slice_chart  # only some settings need it
+
+            found = read_slice(view, name, score).found
+            mark = (key, view.ranked, ascii_only)
+            return (None if found is None else slice_chart(view, found, None, ascii_only=ascii_only)[1]), mark
+        if section == "threshold":
+            x, y = chart_axes(view)
+            across, up = (chart_axis(view, one, ascii_only=ascii_only) for one in (x, y))
+            points, groups = frontier_points(view, x, y)
+            return partial(frontier_drawing, points, across, up, groups=groups), (key, points, across.lines, up.lines)
+        return None, key
 
     @on(LineTable.Moved)
     def moved(self) -> None:
-        self._show_chosen()
+        self.at_rest(self._show_chosen)
 
     @property
     def chosen(self) -> Setting | None:
@@ -256,18 +296,19 @@ def _keys(entry: Entry) -> set[str]:
 # --------------------------------------------------------------------------------------------------------------- words
 
 
-def setting_row(setting: Setting) -> Row:
-    """One setting; a changed one is marked and shows who and when."""
+def setting_row(setting: Setting, left_out: str = "") -> Row:
+    """One setting, without one of its columns; a changed one is marked and shows who and when."""
     empty = "whole range" if setting.key.startswith("range.") else "none"
     zero = ZERO_MEANS.get(setting.key, "0")
     value, filed = (zero if text == "0" else safe_line(text, 200) for text in (setting.value, setting.filed))
-    cells = (
-        Cell(setting.key),
-        Cell(value or empty, "bright" if setting.change else "plain"),
-        Cell(filed or "none", "dim"),
-        Cell(change_words(setting)),
-    )
-    return Row(setting.key, cells, mark=setting.change is not None)
+    cells = {
+        "key": Cell(setting.key),
+        "value": Cell(value or empty, "bright" if setting.change else "plain"),
+        "filed": Cell(filed or "none", "dim"),
+        "changed": Cell(change_words(setting)),
+    }
+    kept = tuple(cell for name, cell in cells.items() if name != left_out)
+    return Row(setting.key, kept, mark=setting.change is not None)
 
 
 def change_words(setting: Setting) -> str:
@@ -277,6 +318,21 @@ def change_words(setting: Setting) -> str:
         return ""
     when = time.strftime("%m-%d %H:%M", time.localtime(entry.at))
     return f"by {safe_line(entry.who, 40)} {when} (#{entry.id})"
+
+
+def setting_facts(view: StudyView, setting: Setting, *, ascii_only: bool = False) -> list[tuple[str, str]]:
+    """What the setting under the cursor does, with its values now and before, and those that were tried."""
+    section, _, name = setting.key.partition(".")
+    empty = "the whole range" if section == "range" else "none"
+    zero = ZERO_MEANS.get(setting.key, "0")
+    now, filed = (zero if value == "0" else value or empty for value in (setting.value, setting.filed))
+    found = [("does", meaning(view, setting.key)), ("now", now), ("study file", filed)]
+    found.append(("changed", change_words(setting)))
+    if section == "range":
+        found += [one for one in space_facts(view, name, ascii_only=ascii_only) if one[0] != "whole range"]
+    elif section in SECTIONS:
+        found += key_facts(getattr(view.spec, section), name)
+    return [(what, safe_line(words, 1000)) for what, words in found if words]
 
 
 def hint(key: str) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.widget import Widget
 
+from bertdistill.app.draw.canvas import Drawing, Look
 from bertdistill.app.draw.plane import Point, slice_drawing
 from bertdistill.app.report.analysis_text import transfer_text
 from bertdistill.app.screens.analysis_tab import ChartTab, Words, baseline_of, kind_of, numbered
@@ -28,6 +29,7 @@ from bertdistill.engine.analysis.coordinates import Slice, SlicePoint, Stretch, 
 from bertdistill.engine.analysis.transfer import SHARE, TransferGain, transfer_gain
 from bertdistill.engine.study.space import Value
 
+NO_TRIAL = "No complete trial has it yet."
 MOST_TICKS = 12
 """Up to this many whole numbers on an axis, each gets a tick."""
 MOST_LABELS = 24
@@ -118,23 +120,10 @@ class SlicesTab(ChartTab):
         if view is None or news is None or news.found is None:
             self._chart.draw(None, empty="There is nothing to draw yet.")
             return
-        found = news.found
-        cursor = next((i for i, point in enumerate(found.points) if point.number == self.number), None)
-        points = slice_points(view, found, cursor)
-        x, y = self._axes(view, found)
-        self._chart.draw(partial(slice_drawing, points, x, y, cursor=cursor), empty="No complete trial has it yet.")
-        logs = [f"log {axis}" for axis, chosen in (("x", x), ("y", y)) if chosen.log]
-        words = f" ({', '.join(logs)})" if logs else ""
-        entitle(self._chart, title=f"{y.title} along {x.title}{words}")
-        entitle(self._table, title=f"Trials by {x.title}")
-
-    def _axes(self, view: StudyView, found: Slice) -> tuple[Any, Any]:
-        ascii_only = self.ui.ascii_only
-        metric = found.objective.metric
-        scores = metric_axis(metric, (point.score for point in found.points))
-        y = dataclasses.replace(chart_axis(view, metric, ascii_only=ascii_only), log=scores.log)
-        x = drawn_axis(found.axis, ascii_only=ascii_only)
-        return dataclasses.replace(x, choices=tuple(safe_line(fmt.setting(c), 40) for c in tick_choices(found))), y
+        title, make = slice_chart(view, news.found, self.number, ascii_only=self.ui.ascii_only)
+        self._chart.draw(make, empty=NO_TRIAL)
+        entitle(self._chart, title=title)
+        entitle(self._table, title=f"Trials by {drawn_axis(news.found.axis, ascii_only=self.ui.ascii_only).title}")
 
     # ------------------------------------------------------------------------------------------------------- actions
 
@@ -188,6 +177,22 @@ def read_slice(view: StudyView, parameter: str, metric: str) -> SliceNews:
     every = outcomes(view)
     gain = transfer_gain(every, objective.metric) if name == SHARE else None
     return SliceNews(parameters, metrics, slices(every, space, objective)[0], len(complete), gain)
+
+
+def slice_chart(
+    view: StudyView, found: Slice, number: int | None, *, ascii_only: bool = False
+) -> tuple[str, Callable[[Look], Drawing]]:
+    """Title and drawing of a slice, with the cursor on a trial."""
+    cursor = next((i for i, point in enumerate(found.points) if point.number == number), None)
+    points = slice_points(view, found, cursor)
+    metric = found.objective.metric
+    scores = metric_axis(metric, (point.score for point in found.points))
+    y = dataclasses.replace(chart_axis(view, metric, ascii_only=ascii_only), log=scores.log)
+    x = drawn_axis(found.axis, ascii_only=ascii_only)
+    x = dataclasses.replace(x, choices=tuple(safe_line(fmt.setting(c), 40) for c in tick_choices(found)))
+    logs = [f"log {name}" for name, axis in (("x", x), ("y", y)) if axis.log]
+    words = f" ({', '.join(logs)})" if logs else ""
+    return f"{y.title} along {x.title}{words}", partial(slice_drawing, points, x, y, cursor=cursor)
 
 
 def slice_points(view: StudyView, found: Slice, cursor: int | None) -> list[Point]:

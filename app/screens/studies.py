@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.containers import Horizontal
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
@@ -28,6 +27,7 @@ from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, chart
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_table import TONES
@@ -56,8 +56,6 @@ WELCOME = (
 )
 """The ways to begin in a workspace without studies."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
-INSPECTOR = "studies.inspector"
-"""Remembered: whether it is shown."""
 NO_POINT = "The first point appears when a trial has both metrics of the axes."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
@@ -90,16 +88,13 @@ is closed: the runner and its workers are separate processes.
         super().__init__()
         self.news: StudiesNews | None = None
         self._archived = False
-        self._wanted = True
-        """Whether the inspector is shown, once there is a study."""
 
     def body(self) -> Iterable[Widget]:
-        with Horizontal(id="studies-body"):
+        with Split(id="studies-body"):
             yield LineTable(id="studies", classes="pane")
-            yield Inspector(id="inspector", classes="pane")
+            yield Inspector(id="inspector", classes="pane inspector")
 
     def on_mount(self) -> None:
-        self._wanted = self.ui.memory.recall(INSPECTOR, True)
         self.query_one(LineTable).focus()
 
     def read(self, reader: Reader) -> StudiesNews:
@@ -112,7 +107,7 @@ is closed: the runner and its workers are separate processes.
 
     def show(self, news: StudiesNews) -> None:
         self.news = news
-        self.set_class(self._wanted and bool(news.views), "-inspected")
+        self.set_class(not news.views, "-empty")  # nothing to inspect
         self.header(self._header(news))
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
@@ -160,21 +155,20 @@ is closed: the runner and its workers are separate processes.
         return Row(study.name, shown, dim=study.id in news.archived)
 
     @property
-    def _inspected(self) -> bool:
-        return self.has_class("-inspected") and self.has_class("-wide")
-
-    @property
     def _columns(self) -> Sequence[Column]:
-        if not self._inspected:
+        if not self.inspected:
             return COLUMNS
         first, *others = (column for column in COLUMNS if column.key in LISTED)
         return [replace(first, width=16, grow=True), *others]
 
     @on(LineTable.Moved)
+    def moved(self) -> None:
+        self.at_rest(self._inspect)
+
     def _inspect(self) -> None:
         """What the study under the cursor has found."""
         view = self._view()
-        if view is None or not self._inspected:
+        if view is None or not self.inspected:
             return
         x, y = chart_axes(view)
         across, up = (chart_axis(view, name, ascii_only=self.ui.ascii_only) for name in (x, y))
@@ -182,13 +176,12 @@ is closed: the runner and its workers are separate processes.
         make = partial(frontier_drawing, points, across, up, groups=groups)
         title = f"{view.study.name}: {up.title} over {across.title}"
         facts = study_card(view, ascii_only=self.ui.ascii_only)
-        self.query_one(Inspector).inspect(title, facts, make, empty=NO_POINT)
+        mark = (points, groups, title, across.lines, up.lines)
+        self.query_one(Inspector).inspect(title, facts, make, mark, empty=NO_POINT)
 
     # -------------------------------------------------------------------------------------------------------- actions
 
-    def action_inspector(self) -> None:
-        self._wanted = not self._wanted
-        self.ui.memory.keep(INSPECTOR, self._wanted)
+    def follow(self) -> None:
         if self.news is not None:
             self.show(self.news)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
-from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings, one_pane
@@ -25,6 +24,7 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
+from bertdistill.app.views.habits import Habits, read_habits
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
@@ -33,6 +33,7 @@ from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.inspector import Facts
 from bertdistill.app.widgets.log import LogPane
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED, MOST_COMPARED
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
 
 PANES = ("trials", "frontier", "curves", "log")
 BY_RANK = "★ frontier, then by distance to it"
-INSPECTOR = "study.inspector"
-"""Remembered: whether it is shown."""
 LEAST_COLUMNS = 60
 """Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
@@ -113,11 +112,11 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
-        with Horizontal(id="study-body"):
-            with Vertical(id="listed"):
+        with Split(id="study-body"):
+            with Split(id="listed", upright=True):
                 yield LineTable(id="trials", classes="pane")
                 yield Facts(id="card", classes="pane")
-            with Vertical(id="charts"):
+            with Split(id="charts", upright=True):
                 yield self._frontier
                 yield self._curves
         yield self._log
@@ -125,8 +124,33 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def on_mount(self) -> None:
         self.add_class("-show-trials")
-        self.set_class(self.ui.memory.recall(INSPECTOR, True), "-inspected")
+        self._recall()
         self.query_one("#trials").focus()
+
+    def _recall(self) -> None:
+        """Look at the study as it was looked at last."""
+        kept = read_habits(self.ui.memory.recall(f"study.{self.study_name}", {}))
+        self._columns, self._sort, self._reverse = kept.columns or None, kept.sort, kept.reverse
+        self._frontier.use(kept.x, kept.y, kept.log, kept.by)
+
+    def _remember(self) -> None:
+        chart = self._frontier
+        kept = Habits(
+            self._columns or (), self._sort, self._reverse, *chart.axes, log=chart.scale, by=chart.coloured_by
+        )
+        self.ui.memory.keep(f"study.{self.study_name}", kept.to_dict())
+
+    def _forget_unknown(self, view: StudyView) -> None:
+        """Another study may have got the name since, with other metrics."""
+        known = {name for trial in view.trials for name in view.values(trial)}
+        x, y = self._frontier.axes
+        if known and not {x, y} - {""} <= known:
+            self._frontier.use("", "", None, None)
+        columns = set(trial_columns.known_columns(view))
+        if view.trials and self._columns:
+            self._columns = tuple(name for name in self._columns if name in columns) or None
+        if view.trials and self._sort not in columns:
+            self._sort = "trial" if self._sort == "trial" else ""
 
     # ---------------------------------------------------------------------------------------------------- reading
 
@@ -190,6 +214,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def show(self, news: StudyNews) -> None:
         is_first, self.news = self.news is None, news
+        if is_first:
+            self._forget_unknown(news.view)
         study = news.view.study
         state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
         self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
@@ -312,6 +338,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._reverse = not self._reverse
         else:
             self._sort, self._reverse = event.column, False
+        self._remember()
         self._again()
 
     @on(LineTable.Chosen, "#trials")
@@ -331,9 +358,12 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def point_moved(self, event: FrontierChart.Moved) -> None:
         self.query_one("#trials", LineTable).move_to(event.number)
         self._select(event.number)
+        if self.news is not None:  # this chart is what the person looks at
+            self._show_frontier(self.news)
 
     @on(FrontierChart.Axes)
     def axes_changed(self) -> None:
+        self._remember()
         if self.news is not None and self.news.view.study.kind == LOG:
             self.ui.look_again()
 
@@ -345,6 +375,10 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self._selected == key:
             return
         self._selected = key
+        self.at_rest(self.follow)
+
+    def follow(self) -> None:
+        """The other panes show the trial that the cursor has come to."""
         if self.news is not None:
             self._show_frontier(self.news)
             self._inspect()
@@ -522,11 +556,6 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         else:
             self.toggle_class("-log")
 
-    def action_inspector(self) -> None:
-        shown = not self.has_class("-inspected")
-        self.ui.memory.keep(INSPECTOR, shown)
-        self.set_class(shown, "-inspected")
-
     def action_maximise(self) -> None:
         name = self.focused.id if self.focused is not None and self.focused.id in PANES else "trials"
         self.toggle_class("-maximised")
@@ -537,10 +566,12 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             return
         names = ["", "trial", *(self._columns or trial_columns.default_columns(self.news.view))]
         self._sort = names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else ""
+        self._remember()
         self._again()
 
     def action_sort_reverse(self) -> None:
         self._reverse = not self._reverse
+        self._remember()
         self._again()
 
     def action_show_archived(self) -> None:
@@ -561,6 +592,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         def answered(names: tuple[str, ...] | None) -> None:
             if names is not None:
                 self._columns = names or None
+                self._remember()
                 self._again()
 
         shown = self._columns or trial_columns.default_columns(self.news.view)

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
@@ -30,6 +29,7 @@ from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.widgets import trial_facts
 from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.log import LogPane
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_facts import trial_of
@@ -88,11 +88,11 @@ mentions another trial opens it, `escape` returns.
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
-        with Horizontal(id="trial-body"):
-            with Vertical(id="trial-left"):
+        with Split(id="trial-body"):
+            with Split(id="trial-left", upright=True):
                 yield LineTable(id="trial-facts", classes="pane")
                 yield LineTable(id="trial-runs", classes="pane")
-            with Vertical(id="trial-right"):
+            with Split(id="trial-right", upright=True):
                 yield self._curves
                 yield LogPane(id="trial-log", classes="pane")
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.curves import curves_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.report.machines import MachineNow, machine_line
 from bertdistill.app.report.workers import (
@@ -38,7 +40,15 @@ from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, queue_key, queue_
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.app.views.curves import PREPARATION, TrialCurve
+from bertdistill.app.views.tail import Tail
+from bertdistill.app.views.view import StudyView
+from bertdistill.app.views.worker_card import worker_card
+from bertdistill.app.widgets.curve_chart import curve_of, in_order
+from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch.fleet import onlooker
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.load import Load, read_load
@@ -47,10 +57,12 @@ from bertdistill.engine.runner.rules import slot_settings
 from bertdistill.engine.runner.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads
-from bertdistill.store.rows import Attempt, StudyState
+from bertdistill.store.rows import Attempt, StudyState, Trial
 
 SAMPLES = 60
 """Samples kept of the load."""
+CURVE_COLUMNS = 60
+"""Points read of the curve of a worker."""
 SLOTS_SECONDS = 5.0
 """How long the list of slots is cached: NVML is slow."""
 REMEDIES = {
@@ -63,6 +75,17 @@ REMEDIES = {
     "hours": "raise budget.hours in the settings of the study",
 }
 """Which key helps, by the reason for waiting."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """What is read of the worker under the cursor only."""
+
+    attempt: int
+    view: StudyView
+    trial: Trial | None
+    log: tuple[str, ...]
+    curves: list[TrialCurve]
 
 
 class WorkersScreen(LiveScreen):
@@ -81,15 +104,21 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self.news: WorkersNow | None = None
         self._samples: dict[str, deque[float | None]] = {}
         self._capacity: tuple[Hashable, float, Capacity] | None = None
+        self._wanted: Worker | None = None
+        """The worker under the cursor, whose log and trial are read."""
+        self._tail: Tail | None = None
+        self._read_of: Close | None = None
 
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
-        with Vertical():
-            yield Static("", id="load", classes="pane", markup=False)
-            yield LineTable(id="slots", classes="pane")
-            yield LineTable(id="queue", classes="pane")
-            yield Static("", id="detail", markup=False)
+        yield Static("", id="load", classes="pane", markup=False)
+        with Split(id="workers-body"):
+            with Split(id="workers-lists", upright=True):
+                yield LineTable(id="slots", classes="pane")
+                yield LineTable(id="queue", classes="pane")
+            yield Inspector(id="worker", classes="pane inspector")
+        yield Static("", id="detail", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#slots").focus()
@@ -106,10 +135,25 @@ not. Workers and runner are separate processes: closing this app does not stop t
         views = [reader.view(study.name) for study in wanted(known, live)]
         studies = tuple(StudyNow(view.study, view.spec, view.trials) for view in views if view.outline.spec)
         capacity = self._slots(reader, studies, live, runner.host if runner.alive else "")
+        self._read_of = self._look_closer(reader)
         with reader.session() as session:
             return gather(
                 session, reader.workspace, studies, runner=runner, load=load, capacity=capacity, now=time.time()
             )
+
+    def _look_closer(self, reader: Reader) -> Close | None:
+        """The log and the trial of the worker under the cursor."""
+        worker = self._wanted
+        if worker is None or not worker.study:
+            return None
+        log = RunPaths(reader.workspace.run_folder(worker.attempt.folder)).log
+        if self._tail is None or self._tail.path != log:
+            self._tail = Tail(log)
+        view = reader.view(worker.study)
+        trial = None if worker.trial is None else view.trial(worker.trial)
+        number = PREPARATION if trial is None else trial.number
+        curves, _ = reader.curves(view, (number,), lambda names: in_order(names, view.scores)[:1], CURVE_COLUMNS)
+        return Close(worker.attempt.id, view, trial, tuple(line for _, line in self._tail.read()), curves)
 
     def _slots(self, reader: Reader, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
         mark = (host, *(slot_settings(s.spec) for s in studies), *(a.id for a in live))
@@ -135,6 +179,31 @@ not. Workers and runner are separate processes: closing this app does not stop t
         queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
         queue.border_title = Text(f"Queue: {len(news.queue)}")
         self._show_chosen()
+
+    def follow(self) -> None:
+        """The worker under the cursor, or why something waits."""
+        self._wanted = self._worker()
+        if not self.inspected:
+            return
+        inspector, item = self.query_one(Inspector), self._item()
+        if self._wanted is not None:
+            self._show_worker(inspector, self._wanted)
+        elif item is not None:
+            remedy = REMEDIES.get(item.reason, "")
+            facts = [("waits for", safe(why_words(item), 400)), ("what helps", remedy)]
+            inspector.inspect(item_name(item), [fact for fact in facts if fact[1]])
+        else:
+            inspector.inspect("No worker", [("", "Nothing works in this slot.")])
+
+    def _show_worker(self, inspector: Inspector, worker: Worker) -> None:
+        close = self._read_of if self._read_of is not None and self._read_of.attempt == worker.attempt.id else None
+        if close is None:
+            self.ui.look_again()  # for its log
+        view, trial, log, curves = (close.view, close.trial, close.log, close.curves) if close else (None, None, (), [])
+        facts = worker_card(worker, view, trial, log, time.time(), ascii_only=self.ui.ascii_only)
+        drawn = [curve_of(one, "step", name=one.series.partition("/")[2] or one.series) for one in curves]
+        make = partial(curves_drawing, drawn, "step") if drawn else None
+        inspector.inspect(worker.name, facts, make, (worker.attempt.id, curves), empty="")
 
     def _table(self, name: str) -> LineTable:
         return self.query_one(f"#{name}", LineTable)
@@ -192,10 +261,11 @@ not. Workers and runner are separate processes: closing this app does not stop t
             title += f"   {safe_line(now.study.name, 40)} {state}, {running} of {own}; + - change that"
         self._table("slots").border_title = Text(title)
         self.refresh_keys()
+        self.follow()
 
     @on(LineTable.Moved)
     def moved(self) -> None:
-        self._show_chosen()
+        self.at_rest(self._show_chosen)
 
     def on_descendant_focus(self) -> None:
         self._show_chosen()

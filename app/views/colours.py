@@ -11,6 +11,7 @@ from typing import Any
 from bertdistill.app.draw.canvas import GROUPS
 from bertdistill.app.draw.plane import Point
 from bertdistill.app.text.format import setting
+from bertdistill.app.views.screened import screened_points
 from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView, chart_trials
 from bertdistill.store.rows import Trial
@@ -75,7 +76,8 @@ def coloured(pairs: Sequence[tuple[Trial | None, Point]], colouring: Colouring) 
 def frontier_points(view: StudyView, x: str, y: str) -> tuple[list[Point], tuple[str, ...]]:
     """Every point of the plane of two metrics as it is usually coloured, and the names of the groups."""
     usually = colouring(view, usual(view))
-    return [point for _, point in coloured(chart_trials(view, x, y), usually)], usually.groups
+    trials = [point for _, point in coloured(chart_trials(view, x, y), usually)]
+    return [*trials, *screened_points(view, x, y)], usually.groups
 
 
 def _banded(by: str, values: Mapping[int, float]) -> Colouring:

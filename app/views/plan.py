@@ -22,10 +22,11 @@ from bertdistill.app.views.plan_time import time_text
 from bertdistill.app.views.pretrain_plan import pretraining, pretraining_words
 from bertdistill.app.views.program_inputs import program_facts, program_notes, program_plan
 from bertdistill.app.views.step_plan import layer_stages, stage_words, step_words, teacher_in_step
+from bertdistill.app.views.supernet_plan import supernet_cost, supernet_words
 from bertdistill.engine.analysis.outcomes import teacher_sizes
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.spec import SCRATCH, DataSpec, Settings, TeacherSpec
+from bertdistill.engine.contract.spec import SCRATCH, SUPERNET, DataSpec, Settings, TeacherSpec
 from bertdistill.engine.contract.terms import CLS, DUAL, PATENTS, PROJECTION, transfer_rows, transfer_share
 from bertdistill.engine.families import sparsity
 from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape, bert_shape
@@ -111,6 +112,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "steps": _steps_range(spec, baseline, windows),
         "sizes": sizes,
         "pretraining": pretraining(spec, inputs.pretrain, sizes["largest"] or sizes["baseline"]),
+        "supernet": supernet_cost(spec, shape, windows, sizes["largest"] or sizes["baseline"]),
         "teacher_in_step": teacher_in_step(spec, teacher, gflops, labels),
         "layer_stages": layer_stages(spec),
         "disk_bytes": _disk(spec, amounts, sizes, trained, labels, teacher),
@@ -164,6 +166,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts["labels"] = safe_line(", ".join(planned["labels"]), 300)
     if planned["pretraining"]:
         facts["pre-training"] = pretraining_words(planned["pretraining"], unknown)
+    if planned["supernet"]:
+        facts["supernet"] = supernet_words(planned["supernet"], planned.get("time"), unknown)
     if planned["teacher_in_step"]:
         facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
     if planned["layer_stages"]:
@@ -221,7 +225,9 @@ def _init_shape(spec: StudySpec, say: Callable[[str], None]) -> Shape | None:
     """Shape of the model that students start from, or None after reporting the reason."""
     teacher, init = spec.teacher, spec.student.init
     model, revision = (
-        (teacher.model or SCRATCH, teacher.revision) if init in ("teacher", SCRATCH) else (init, spec.student.revision)
+        (teacher.model or SCRATCH, teacher.revision)
+        if init in ("teacher", SUPERNET, SCRATCH)
+        else (init, spec.student.revision)
     )
     if model == SCRATCH:
         say("note: a vocabulary trained on the data may be smaller than teacher.vocab_size, and so may the sizes")
@@ -381,7 +387,7 @@ def _teacher_shape(spec: StudySpec, init: Shape | None, say: Callable[[str], Non
     """Shape of `teacher.model`; None where there is none, or where it is not needed, unreadable or of unknown sizes."""
     if not spec.teacher.model:
         return None
-    if spec.student.init in ("teacher", SCRATCH):
+    if spec.student.init in ("teacher", SUPERNET, SCRATCH):
         return init
     if spec.teacher.fine_tune is None and not any(term.families for term in wanted_terms(spec)):
         return None

@@ -26,8 +26,9 @@ SIZED = ("max_length", "max_train_examples", "train", "hub", "train_split", "doc
 
 
 def measured_time(db: Database, spec: StudySpec) -> dict[str, Any] | None:
-    """`trial_seconds` (worker time of one trial), `seconds` (all of the budget in its slots, or None when the machine
-    decides how many there are), and the `study` and number of `trials` that were measured; None without any."""
+    """`trial_seconds` (worker time of one trial), `pass_seconds` (of one pass over the data), `seconds` (all of the
+    budget in its slots, or None when the machine decides how many there are), and the `study` and number of `trials`
+    that were measured; None without any."""
     wanted = _sized(spec)
     with db.read() as session:
         for study in reversed(reads.studies(session)):
@@ -40,7 +41,8 @@ def measured_time(db: Database, spec: StudySpec) -> dict[str, Any] | None:
             if len(rates) >= FEWEST:
                 seconds = median(rates) * _passes(spec)
                 whole = seconds * spec.budget.trials / spec.runner.slots if spec.runner.slots else None
-                return {"trial_seconds": seconds, "seconds": whole, "study": study.name, "trials": len(rates)}
+                one = {"trial_seconds": seconds, "pass_seconds": median(rates), "seconds": whole}
+                return one | {"study": study.name, "trials": len(rates)}
     return None
 
 

@@ -30,7 +30,7 @@ from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.rows import Study, StudyState, Trial, TrialState
+from bertdistill.store.rows import Screened, Study, StudyState, Trial, TrialState
 
 WHOLE = (*COUNTS, "bytes")
 """Metrics that are whole numbers."""
@@ -61,6 +61,8 @@ class StudyView:
     places: Mapping[int, int] = field(default_factory=dict)
     """Where in `trials` each trial stands, by its number."""
     baseline_number: int | None = None
+    screened: tuple[Screened, ...] = ()
+    """Sub-networks that were evaluated without training."""
 
     @property
     def needs_runner(self) -> bool:
@@ -169,7 +171,8 @@ def read_view(db: Database, name: str) -> StudyView:
     with db.read() as session:
         study = reads.study(session, name)
         trials = reads.trials(session, study.id)
-    return make_view(study, outline(study), trials)
+        screened = reads.screened(session, study.id)
+    return replace(make_view(study, outline(study), trials), screened=tuple(screened))
 
 
 def make_view(

@@ -17,6 +17,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import colours
 from bertdistill.app.views.cascades import cascade_points
+from bertdistill.app.views.screened import screened_points
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
@@ -48,7 +49,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
             self.number = number
 
     class Axes(Message):
-        """Other metrics are on the axes."""
+        """Other metrics are on the axes, or another scale, or other colours."""
 
     class Opened(Message):
         """A trial's mark was clicked twice."""
@@ -93,6 +94,20 @@ hides the marks of other trials; the steps remain those of the frontier over all
     def axes(self) -> tuple[str, str]:
         """The metrics that a person put on x and y; empty for those of the study."""
         return self._x, self._y
+
+    @property
+    def scale(self) -> bool | None:
+        """Whether a person made x logarithmic or not; None: neither."""
+        return self._log
+
+    @property
+    def coloured_by(self) -> str | None:
+        """What a person had the trials coloured by, empty: by nothing; None: as is usual for the study."""
+        return self._by
+
+    def use(self, x: str, y: str, log: bool | None, by: str | None) -> None:
+        """Axes and colours as a person had them before; nothing is drawn yet."""
+        self._x, self._y, self._log, self._by = x, y, log, by
 
     @property
     def selected(self) -> int | None:
@@ -152,7 +167,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
         if self._made_of != made_of:
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
-        joined = [(None, point) for point in cascade_points(view, self._cascades, x, y)]
+        others = [*cascade_points(view, self._cascades, x, y), *screened_points(view, x, y)]
+        joined = [(None, point) for point in others]
         return [*self._settled, *joined, *chart_trials(view, x, y, [*view.running, *view.waiting])]
 
     def _fitting(self, pairs: Sequence[tuple[Trial | None, Point]]) -> Sequence[tuple[Trial | None, Point]]:
@@ -244,10 +260,12 @@ hides the marks of other trials; the steps remain those of the frontier over all
         now = colours.usual(self._view) if self._by is None else self._by
         self._by = names[(names.index(now) + 1) % len(names)] if now in names else ""
         self._draw()
+        self.post_message(self.Axes())
 
     def action_log_scale(self) -> None:
         self._log = not self._log_shown
         self._draw()
+        self.post_message(self.Axes())
 
     def action_live(self) -> None:
         self._live = not self._live

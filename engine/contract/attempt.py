@@ -23,6 +23,7 @@ from bertdistill.engine.contract.spec import (
     PretrainSpec,
     Settings,
     StudentSpec,
+    SupernetSpec,
     TeacherSpec,
     TransferSpec,
 )
@@ -62,6 +63,10 @@ class AttemptSpec:
     """Transfer sets that the preparation makes; empty if no trial may use them."""
     pretrain: list[PretrainSpec] = field(default_factory=list)
     """Texts for the pre-training of students, which the preparation collects; empty if no trial may be pre-trained."""
+    supernet: SupernetSpec = field(default_factory=SupernetSpec)
+    nets: list[dict[str, Any]] = field(default_factory=list)
+    """Settings of the sub-networks that the preparation trains together; empty if students start from something else,
+    and for any other attempt. See `families.supernet`."""
     signals: list[str] = field(default_factory=list)
     """Teacher signals that trials may need and the preparation caches. See `contract.terms`."""
     vectors: dict[str, int] = field(default_factory=dict)
@@ -111,6 +116,7 @@ class AttemptSpec:
             "data": DataSpec,
             "teacher": TeacherSpec,
             "student": StudentSpec,
+            "supernet": SupernetSpec,
             "settings": Settings,
             "device": Device,
             "prepared": Prepared,

@@ -41,6 +41,9 @@ CHECKPOINT = "checkpoint"
 model.safetensors), size_bytes, metrics {name: float}"""
 RESULT = "result"
 """metrics {name: float} for a trial or promotion; for prepare also facts {…} that the study stores"""
+SCREENED = "screened"
+"""a sub-network of a supernet that was evaluated, not trained: settings {…}, score, metrics {name: float}, known
+{name: float} (sizes), examples, seconds, ruined (whether sharing ruins its layers)"""
 NOTICE = "notice"
 """level (info, warning, error), text"""
 ENDED = "ended"
@@ -66,6 +69,14 @@ _FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "metrics": (dict,),
     },
     RESULT: {"metrics": (dict,)},
+    SCREENED: {
+        "settings": (dict,),
+        "score": _NUMBER,
+        "metrics": (dict,),
+        "known": (dict,),
+        "examples": (int,),
+        "seconds": _NUMBER,
+    },
     NOTICE: {"level": (str,), "text": (str,)},
     ENDED: {},
 }

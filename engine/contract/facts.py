@@ -117,6 +117,24 @@ class Corpus:
 
 
 @dataclass(frozen=True)
+class Supernet:
+    """The training that students share before their own."""
+
+    folder: str = ""
+    """Its result, a model of the teacher's shape, which `Prepared.init_folder` then is too; empty if there is none."""
+    seconds: float = 0.0
+    """Time that its training took."""
+    layers: tuple[tuple[int, ...], ...] = ()
+    """Layers of the sub-networks that start from it; all others start from `alone_folder`."""
+    ruined: tuple[tuple[int, ...], ...] = ()
+    """Those that were trained with it and that the screening found far below what their depth should have."""
+    alone_folder: str = ""
+    """The model that it started from."""
+    screened: str = ""
+    """Folder of the scores of sub-networks; empty if none was evaluated."""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The facts of one preparation. Folders are absolute paths into the workspace's caches.
 
@@ -176,6 +194,8 @@ class Prepared:
     Empty if no trial needs it."""
     projection: str = ""
     """Folder of the projection of the initial model's hidden states; empty if no trial needs it."""
+    supernet: Supernet = Supernet()
+    """Only with student.init = "supernet"."""
     first_position: bool = False
     """Whether gflops counts the last layer of a classifier for its first position only, as it is computed. An older
     version counted it whole: in a study that it prepared, later trials do so too, so that all of them compare."""
@@ -214,7 +234,14 @@ class Prepared:
         members = tuple(Member(**one) for one in values.get("ensemble", ()))
         vocabulary = _vocabulary(values.get("vocabulary", {}))
         corpus = Corpus(**_known(Corpus, values.get("corpus", {})))
-        typed = {"units": units, "ensemble": members, "vocabulary": vocabulary, "corpus": corpus}
+        supernet = _supernet(values.get("supernet", {}))
+        typed = {
+            "units": units,
+            "ensemble": members,
+            "vocabulary": vocabulary,
+            "corpus": corpus,
+            "supernet": supernet,
+        }
         return Prepared(**values | lists | typed)
 
 
@@ -232,6 +259,12 @@ def _interpolated(points: Sequence[tuple[int, float]], at: int) -> float:
 def _known(cls: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
     names = {f.name for f in dataclasses.fields(cls)}
     return {name: value for name, value in raw.items() if name in names}
+
+
+def _supernet(raw: Mapping[str, Any]) -> Supernet:
+    values = _known(Supernet, raw)
+    sets = {name: tuple(map(tuple, values.get(name, ()))) for name in ("layers", "ruined")}
+    return Supernet(**values | sets)
 
 
 def _vocabulary(raw: Mapping[str, Any]) -> Vocabulary:

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 SCRATCH = "scratch"
 """Instead of a checkpoint: build the model from a configuration with random weights."""
+SUPERNET = "supernet"
+"""Value of `student.init`: the shared weights of the teacher's sub-networks; see `SupernetSpec`."""
 RANDOM = "random"
 """Value of `settings.embedding_init`: no embeddings of the teacher."""
 TEACHER_UNITS = "teacher"
@@ -126,10 +128,45 @@ class TeacherSpec:
 class StudentSpec:
     """`[student]`: where students get their initial weights."""
 
-    init: str = key("teacher", help='Hub id or folder to initialise students from, "teacher", or "scratch".')
+    init: str = key(
+        "teacher",
+        help='Hub id or folder to initialise students from, "teacher", "scratch", or "supernet": the teacher after a '
+        "training that all students share, see [supernet].",
+    )
     revision: str = key("", help="Hub revision (commit hash) to pin.")
     importance_examples: int = key(
         1024, help="Training examples used to compute the importance of heads and neurons.", low=1
+    )
+
+
+@dataclass(frozen=True)
+class SupernetSpec:
+    """`[supernet]`: one training that all students share, and what is known of them before they are trained themselves.
+
+    With student.init = "supernet" the preparation trains sub-networks of the teacher, nested by the importance of heads
+    and neurons, on its cached outputs. Trials are cut from the result as from a teacher.
+    """
+
+    epochs: float = key(0.6, help="Passes over the training data.", low=0.001, high=1000)
+    learning_rate: float = key(2e-4, help="Peak learning rate.", low=1e-8, high=1)
+    batch_size: int = key(16, help="Examples per optimiser step.", low=1, high=4096)
+    alpha: float = key(0.8, help="Weight of the soft loss; the hard loss gets 1 - alpha.", low=0, high=1)
+    temperature: float = key(3.0, help="Temperature of both softmaxes in the soft loss.", low=0.1, high=100)
+    nets_per_step: int = key(1, help="Sub-networks drawn for each step; their losses are averaged.", low=1, high=16)
+    every_depth: bool = key(
+        True,
+        help="Train each drawn sub-network together with those that differ from it in layers alone. Layers that "
+        "several begin with are computed once.",
+    )
+    seed: int = key(42, help="Seed of data order and of the sub-networks drawn.", low=0)
+    screen: int = key(
+        200, help="Sub-networks evaluated on the validation split before trial 0; 0 evaluates none.", low=0, high=2000
+    )
+    screen_examples: int = key(
+        0, help="Validation examples that they are evaluated on, the first ones; 0 uses all.", low=0
+    )
+    screen_minutes: float = key(
+        10.0, help="CPU time for that, in minutes; the sub-networks left out are not evaluated.", low=0.01, high=10_000
     )
 
 

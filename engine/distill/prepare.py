@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import INIT_UNITS, Prepared, Units
-from bertdistill.engine.contract.spec import SCRATCH, Settings
+from bertdistill.engine.contract.spec import SCRATCH, SUPERNET, Settings
 from bertdistill.engine.contract.terms import CLS, LOGITS
 from bertdistill.engine.distill.corpus import collect_corpus
 from bertdistill.engine.distill.data.batches import padded_length
@@ -40,6 +40,7 @@ from bertdistill.engine.distill.pretraining.masking import masking_of
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.states import cls_states
+from bertdistill.engine.distill.supernet.make import with_supernet
 from bertdistill.engine.distill.teacher import open_tokenizer, teacher_vectors
 from bertdistill.engine.distill.teacher_cost import ensemble, teacher_costs, weights_of
 from bertdistill.engine.distill.teachers import INIT, base_model, check_length, labels_of, output_files, teacher_model
@@ -92,7 +93,11 @@ def prepare(run: Run) -> Prepared:
         pad_id=pad_id,
     )
     teacher = teacher_model(run, base, tokenizer, train_features, evaluator)
-    init = teacher if spec.student.init == "teacher" else resolve(spec.student.init, spec.student.revision, INIT)
+    init = (
+        teacher
+        if spec.student.init in ("teacher", SUPERNET)
+        else resolve(spec.student.init, spec.student.revision, INIT)
+    )
     init_shape = _init_shape(run, init, teacher or base, tokenizer)
     labels = labels_of(run, teacher, tokenizer, train_examples, files)
     texts = Texts(train_examples, train_features, "train")
@@ -168,6 +173,7 @@ def prepare(run: Run) -> Prepared:
         pairs=pairs,
         tokenizer_ms={name: _tokenizer_ms(one.tokenizer, search, spec.data.max_length) for name, one in units.items()},
     )
+    facts = with_supernet(run, facts, evaluator)
     return replace(facts, teacher_costs=teacher_costs(run, labels, search_texts, facts))
 
 

@@ -42,6 +42,8 @@ from bertdistill.engine.distill.training.schedule import schedule
 from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
 from bertdistill.engine.distill.vocabularies import for_trial
 from bertdistill.engine.distill.with_teacher import mixer_of, start_of
+from bertdistill.engine.families.supernet import start_of as start_of_student
+from bertdistill.engine.families.supernet import starts_alone
 from bertdistill.engine.families.table import pretrained, weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
@@ -49,6 +51,9 @@ from bertdistill.engine.tasks.table import TASKS
 MEASURABLE = frozenset({*LATENCIES, LATENCY_CACHED, "throughput"})
 MEASURED_TOKENS = 4096
 MEASURED_BATCHES = 8
+ALONE = (
+    "this student starts from the teacher itself: the supernet was not trained for its layers, or sharing ruined them"
+)
 
 
 def run_trial(run: Run) -> dict[str, float]:
@@ -57,6 +62,8 @@ def run_trial(run: Run) -> dict[str, float]:
     run = for_trial(run)
     spec, facts = run.spec, run.spec.prepared
     torch.manual_seed(spec.settings.seed)
+    if starts_alone(facts, spec.settings):
+        run.notice("info", ALONE)
     model = BUILDERS[spec.settings.family].build(spec)
     to_device(model.net, run.device)
     gone = removed(spec.settings, model.net)
@@ -157,7 +164,7 @@ def _caches(run: Run) -> list[Path]:
         facts.states,
         facts.importance,
         facts.projection,
-        facts.init_folder,
+        start_of_student(facts, run.spec.settings),
     ]
     if with_network(run.spec.settings):
         named.append(facts.teacher_folder)

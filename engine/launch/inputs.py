@@ -15,14 +15,15 @@ from typing import Any
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.families.supernet import start_of
 
 WEIGHTS = (".safetensors", ".bin", ".onnx", ".pt", ".h5", ".msgpack")
 """Files of a model folder that its tokenizer does not need."""
 _OUTSIDE = ("teacher_folder", "init_folder", "tokenizer")
 """Facts that may name a folder outside of the workspace: a model of the user, or of the hub's cache."""
 _LIGHT = ("tokenizer",)
-_UNREAD = ("search_outputs", "teacher_folder")
-"""Facts that a trial does not read, but for the teacher of some."""
+_UNREAD = ("search_outputs", "teacher_folder", "init_folder", "supernet")
+"""Facts that a trial does not read as they are: the teacher of some, and the model that it starts from."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def _trial(spec: AttemptSpec, inside: str) -> Iterator[tuple[str, bool]]:
     facts = spec.prepared.to_dict()
     if spec.reads_teacher:
         named.append(spec.prepared.teacher_folder)
+    named.append(start_of(spec.prepared, spec.settings))
     yield from ((path, False) for path in named)
     yield from _facts({key: value for key, value in facts.items() if key not in _UNREAD}, inside)
 

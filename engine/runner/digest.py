@@ -17,6 +17,7 @@ from bertdistill.engine.contract.events import (
     NOTICE,
     PROGRESS,
     RESULT,
+    SCREENED,
     STARTED,
     parse_event,
 )
@@ -25,6 +26,7 @@ from bertdistill.store.metrics import Point
 SERIES_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./ @-]{0,127}")
 NOTICE_LENGTH = 2000
 _LARGEST = 2**62
+MOST_SETTINGS = 64
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Events:
     """Newest reported progress of the training, 0 to 1."""
     checkpoints: list[Mapping[str, Any]] = field(default_factory=list)
     notices: list[tuple[float, str, str]] = field(default_factory=list)
+    screened: list[Mapping[str, Any]] = field(default_factory=list)
+    """Sub-networks that were evaluated, with the fields of `store.rows.Screened`."""
     started: Mapping[str, Any] | None = None
     result: Mapping[str, Any] | None = None
     ended: Mapping[str, Any] | None = None
@@ -108,6 +112,31 @@ def _on_result(events: Events, event: Mapping[str, Any]) -> None:
     events.result = {"metrics": metrics, "facts": {**facts, "teacher_metrics": scored}}
 
 
+def _on_screened(events: Events, event: Mapping[str, Any]) -> None:
+    settings = _mapping(event["settings"])
+    if not all(_is_setting(value) for value in settings.values()) or len(settings) > MOST_SETTINGS:
+        raise ValueError("not settings")
+    one = {
+        "settings": {_text(name, 128): value for name, value in settings.items()},
+        "score": _number(event["score"]),
+        "metrics": _numbers(event["metrics"]),
+        "known": _numbers(event["known"]),
+        "examples": _whole(event["examples"]),
+        "seconds": _number(event["seconds"]) or 0.0,
+        "ruined": event.get("ruined") is True,
+    }
+    events.screened.append(one)
+
+
+def _is_setting(value: Any) -> bool:
+    """A number that SQLite can store, a short text, or a list of whole numbers."""
+    if isinstance(value, list):
+        return len(value) <= MOST_SETTINGS and all(type(one) is int and abs(one) < _LARGEST for one in value)
+    if isinstance(value, str):
+        return value == _text(value, 128)
+    return type(value) is bool or (type(value) in (int, float) and abs(value) < _LARGEST)
+
+
 def _on_notice(events: Events, event: Mapping[str, Any]) -> None:
     level = event["level"] if event["level"] in ("info", "warning", "error") else "info"
     events.notices.append((float(event["t"]), level, _text(event["text"], NOTICE_LENGTH)))
@@ -124,6 +153,7 @@ _HANDLERS: dict[str, Callable[[Events, Mapping[str, Any]], None]] = {
     PROGRESS: _on_progress,
     CHECKPOINT: _on_checkpoint,
     RESULT: _on_result,
+    SCREENED: _on_screened,
     NOTICE: _on_notice,
     ENDED: _on_ended,
 }

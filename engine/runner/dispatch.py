@@ -35,6 +35,7 @@ from bertdistill.engine.study.student import (
     wanted_vocabularies,
 )
 from bertdistill.engine.study.study_spec import StudySpec
+from bertdistill.engine.study.supernet_space import wanted_nets
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Trial, TrialState
@@ -77,6 +78,8 @@ def attempt_spec(
         select_direction=select.direction,
         transfer=wanted_transfer(spec),
         pretrain=wanted_pretrain(spec),
+        supernet=spec.supernet,
+        nets=wanted_nets(spec) if kind == "prepare" else [],
         signals=wanted_signals(spec),
         units=wanted_units(spec),
         vocabularies=wanted_vocabularies(spec),

@@ -125,6 +125,8 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
     if attempt.kind != "promote":  # a promotion is settled by the process that started it
         points, dropped = _add_points(session, attempt, events, common)
         _store_result(session, attempt, events)
+    if attempt.kind == "prepare" and events.screened:
+        writes.add_screened(session, attempt.study_id, events.screened)
     if is_logged(attempt):
         common.standings.append(writes.Standing(attempt.trial_id or 0, _newest(events), events.trained))
     if attempt.kind == "trial":

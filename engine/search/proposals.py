@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.search.past import Memory, PastTrial, Proposal
+from bertdistill.engine.contract.spec import SUPERNET
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, SpaceExhausted
+from bertdistill.engine.search.starts import SAMPLER, narrowed, pending, starts
 from bertdistill.engine.study import student
 from bertdistill.engine.study.cases import Cases
-from bertdistill.engine.study.space import resolve
+from bertdistill.engine.study.space import Value, resolve
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading
@@ -79,6 +82,7 @@ class Record:
     _told: dict[int, PastTrial] = field(default_factory=dict)
     _tried: dict[int, dict[str, Any]] = field(default_factory=dict)
     _sampled: int = 0
+    _starts: list[dict[str, Value]] = field(default_factory=list)
 
     def refresh(self, session: Reading) -> None:
         """Update from what changed in the database."""
@@ -86,6 +90,8 @@ class Record:
         if mark != self._mark:
             fresh = Record(self.study_id, self.spec)
             self.__dict__.update(vars(fresh) | {"_mark": mark})
+        if self.spec.student.init == SUPERNET and not self._starts:
+            self._starts = starts(reads.screened(session, self.study_id), self.spec)
         cases = Cases(self.spec.search, self.spec.fixed)
         for trial in reads.trials_by_id(session, self._open):
             self._take(trial, cases)
@@ -119,22 +125,34 @@ class Record:
         def effective(params: Mapping[str, Any]) -> frozenset[str]:
             return student.effective(spec, facts, resolve(spec.search, params, spec.fixed))
 
-        return propose(
+        ask = partial(
+            propose,
             [self._told[trial_id] for trial_id in sorted(self._told)],
             spec.search,
             spec.objectives,
-            kind=spec.sampler.kind,
             seed=spec.sampler.seed,
             index=self._sampled,
             startup_trials=spec.sampler.startup_trials,
             known=known if spec.program is None else None,
             fixed=spec.fixed,
-            within=spec.proposable,
             effect=effect if spec.program is None else None,
             effective=effective if spec.program is None else None,
             tried=list(self._tried.values()),
             memory=self.memory,
         )
+        return self._start(ask) or ask(kind=spec.sampler.kind, within=spec.proposable)
+
+    def _start(self, ask: Callable[..., Proposal]) -> Proposal | None:
+        """The next trial of those that the screening suggests; None once all of them were begun."""
+        begun = [*(one.params for one in self._told.values()), *self._tried.values()]
+        for start in pending(self._starts, begun):
+            within = narrowed(self.spec.proposable, start)
+            try:
+                if within is not None:
+                    return replace(ask(kind="random", within=within, memory=None), sampler=SAMPLER)
+            except SpaceExhausted:  # the baseline is like it, or a threshold excludes it
+                continue
+        return None
 
 
 def _answer(db: Database, record: Record, facts: Prepared) -> Proposal:

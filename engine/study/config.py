@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.metrics import Metric
 from bertdistill.engine.contract.names import name_problem
-from bertdistill.engine.contract.spec import PretrainSpec, TransferSpec
+from bertdistill.engine.contract.spec import SUPERNET, PretrainSpec, TransferSpec
 from bertdistill.engine.pareto.frontier import Objective, optimised
 from bertdistill.engine.study import program_section
 from bertdistill.engine.study.family_checks import apart, selected, table_and_key
@@ -203,6 +203,7 @@ def _parts(found: Mapping[str, Any], raw: Mapping[str, Any]) -> Parts:
         family_settings=found["family_settings"],
         recipes=found["recipes"],
         pretrain=found["pretrain"] if len(found["pretrain"]) == len(raw.get("pretrain") or ()) else None,
+        supernet="supernet" in raw,
     )
 
 
@@ -289,6 +290,7 @@ def dump(spec: StudySpec) -> dict[str, Any]:
         "pretrain": [_present(dataclasses.asdict(table)) for table in spec.pretrain] or None,
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: _present(dataclasses.asdict(getattr(spec, name))) for name in SECTIONS},
+        "supernet": dataclasses.asdict(spec.supernet) if spec.student.init == SUPERNET else None,
         "settings": settings,
         "notify": dump_notify(spec.notify),
         "recipes": spec.recipes or None,

@@ -45,6 +45,8 @@ class Parts:
     family_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pretrain: tuple[PretrainSpec, ...] | None = ()
+    supernet: bool = False
+    """Whether the file has a table `[supernet]`."""
 
     @property
     def fixed(self) -> Fixed:

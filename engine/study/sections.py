@@ -55,6 +55,8 @@ def value_problem(field: dataclasses.Field[Any], value: Any) -> str:
         return "" if isinstance(value, Mapping) else f"= {shown(value)} must be a table"
     if kind == "dict[str, str]":
         return _texts_problem(value)
+    if kind == "bool":
+        return "" if isinstance(value, bool) else f"= {shown(value)} must be true or false"
     if kind == SCALAR:
         return "" if isinstance(value, (str, bool)) or is_number(value) else "must be text, a number, true or false"
     if kind == "str":
@@ -108,7 +110,7 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
 
 
 def kind_of(field: dataclasses.Field[Any]) -> str:
-    """The annotation of a key's field as text: int, float, str, list[int], list[str] or dict[str, float]."""
+    """The annotation of a key's field as text: int, float, bool, str, list[int], list[str] or dict[str, float]."""
     return str(field.type)
 
 

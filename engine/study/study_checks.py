@@ -32,6 +32,7 @@ from bertdistill.engine.study.sections import (
     unknown_keys,
 )
 from bertdistill.engine.study.space import count, points
+from bertdistill.engine.study.supernet_checks import supernet_problems
 from bertdistill.engine.study.transfer_checks import transfer_problems
 from bertdistill.engine.study.transformer_checks import transformer_problems
 from bertdistill.engine.study.vocabulary_checks import vocabulary_problems
@@ -62,6 +63,7 @@ def cross_problems(parts: Parts) -> list[Problem]:
         pruning_problems,
         network_problems,
         phase_problems,
+        supernet_problems,
         _references,
     )
     return [problem for check in checks for problem in check(parts)]

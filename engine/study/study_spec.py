@@ -14,6 +14,7 @@ from bertdistill.engine.contract.spec import (
     PretrainSpec,
     Settings,
     StudentSpec,
+    SupernetSpec,
     TeacherSpec,
     TransferSpec,
     key,
@@ -130,6 +131,7 @@ class StudySpec:
     values: dict[str, Any] = field(default_factory=dict)
     """The fixed values of a program, which stand in `[settings]`."""
     student: StudentSpec = field(default_factory=StudentSpec)
+    supernet: SupernetSpec = field(default_factory=SupernetSpec)
     settings: Settings = field(default_factory=Settings)
     family_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The tables in `[settings]`, by family: values that count only for students of that family."""
@@ -175,6 +177,7 @@ SECTIONS: dict[str, type] = {
     "data": DataSpec,
     "teacher": TeacherSpec,
     "student": StudentSpec,
+    "supernet": SupernetSpec,
     "settings": Settings,
     "metrics": MetricsSection,
     "budget": BudgetSection,

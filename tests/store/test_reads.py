@@ -162,6 +162,7 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "live_attempts": reads.live_attempts,
     "attempt_for_prepare": lambda s: reads.attempt_for_prepare(s, 1),
     "next_attempt_number": lambda s: reads.next_attempt_number(s, study_id=1, trial_id=1, kind="trial"),
+    "screened": lambda s: reads.screened(s, 1),
     "series": lambda s: (reads.series(s, 1), reads.series(s, 1, 1)),
     "series_ids": lambda s: reads.series_ids(s, 1, 1),
     "attempts_by_id": lambda s: reads.attempts_by_id(s, [1]),

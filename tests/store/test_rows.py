@@ -87,6 +87,7 @@ READS: dict[type[Any], Callable[[Reading], Any]] = {
     rows.ModelVersion: lambda s: reads.model_versions(s, deleted=True),
     rows.ModelAlias: reads.aliases,
     rows.Binned: reads.binned,
+    rows.Screened: lambda s: reads.screened(s, 1),
     rows.Lease: lambda s: [reads.lease(s)],
 }
 """In an order in which each row finds those that it points to."""

@@ -22,7 +22,7 @@ from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH
+from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH, SUPERNET
 from bertdistill.engine.distill.compression.removal import without_empty
 from bertdistill.engine.distill.compression.table import linear_zeros, pruned_zeros
 from bertdistill.engine.distill.compression.weights import save_packed, tensor_bytes
@@ -262,7 +262,8 @@ def _export(
     run: Run, order: Promotion, tokenizer: Any, threshold: float | None, found: Findings, reported: Reported
 ) -> None:
     spec = run.spec
-    init = {"teacher": spec.teacher.model, SCRATCH: ""}.get(spec.student.init, spec.student.init)
+    of_teacher = spec.student.init in ("teacher", SUPERNET)
+    init = spec.teacher.model if of_teacher else spec.student.init
     if found.problems:
         found.remarks.append("This model was promoted by force although " + "; ".join(found.problems) + ".")
     facts = CardFacts(

@@ -27,6 +27,7 @@ from bertdistill.engine.distill.families.transformer import (
     save_whole,
 )
 from bertdistill.engine.families.encoder_plan import COMPARABLE, Shape
+from bertdistill.engine.families.supernet import start_of
 from bertdistill.engine.families.transformer import TRANSFORMER
 from bertdistill.engine.families.vocabulary import size_of
 
@@ -89,7 +90,7 @@ class Encoders:
         units = TRANSFORMER.units(facts, spec.settings)
         own = own_vocabulary(facts, units)
         net, kept = build_student(
-            SCRATCH if scratch else facts.init_folder,
+            SCRATCH if scratch else start_of(facts, spec.settings),
             spec.settings,
             task=spec.task,
             labels=facts.labels,

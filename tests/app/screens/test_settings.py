@@ -38,13 +38,26 @@ async def type_value(pilot: Pilot[None], key: str, text: str) -> Ask:
 
 
 def line_of(pilot: Pilot[None], key: str) -> str:
-    line = next(line for line in words_on(pilot).split("\n") if key in line)
+    lists = [line.partition("││")[0] for line in words_on(pilot).split("\n")]
+    line = next(line for line in lists if key in line and "╭" not in line)
     return " ".join(line.strip("│› •»").split())
 
 
 def test_every_key_of_the_table_does_something() -> None:
     """Each action of this place is a method of the screen."""
     assert [] == [a.name for a in of("settings") if not hasattr(SettingsScreen, f"action_{a.name.partition('(')[0]}")]
+
+
+async def test_the_inspector_shows_what_a_setting_decides_about(ws: Workspace) -> None:
+    """A threshold beside the frontier, a range beside the scores along it and what was tried, a key with its limits."""
+    async with playing(ws, SettingsScreen("demo")) as pilot:
+        await shown(pilot, "◆#0")
+        await pilot.press("j", "j")
+        await shown(pilot, "by itself")
+        while pilot.app.screen.query_one("#settings", LineTable).cursor_key != "range.layers":
+            await pilot.press("j")
+        await shown(pilot, "tried       1 (")
+        await shown(pilot, "layers│")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -62,6 +75,8 @@ async def test_ranges_name_the_space_of_the_study_file(ws: Workspace) -> None:
     actions.set_range(ws, "demo", "hidden_size", "16,32", who="ada")
     async with playing(ws, SettingsScreen("demo")) as pilot:
         await shown(pilot, "16,32")
+        await pilot.press("i")
+        await shown(pilot, "1 to 2")
         assert "range.layers whole range 1 to 2" == line_of(pilot, "range.layers")
         assert line_of(pilot, "range.hidden_size").startswith("range.hidden_size 16,32 16, 32 or 64 by ada ")
 

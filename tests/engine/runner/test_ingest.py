@@ -545,3 +545,61 @@ def test_a_linked_folder_brings_no_checkpoints(place: Place, tmp_path: Path) -> 
     folder.mkdir()
     shutil.copy(outside / "events.jsonl", folder / "events.jsonl")
     assert (0, 1) == (place.run().checkpoints, place.attempt().bad_lines)
+
+
+SCREENED: dict[str, Any] = {
+    "settings": {"layers": 2, "layer_choice": "even", "layer_list": []},
+    "score": 71.5,
+    "metrics": {"accuracy": 71.5},
+    "known": {"params": 100},
+    "examples": 692,
+    "seconds": 0.3,
+    "ruined": False,
+}
+
+
+def test_screened_sub_networks_are_stored_once(tmp_path: Path) -> None:
+    """By their settings: a repeated preparation replaces them. They are no trials."""
+    place = Place(tmp_path, "prepare")
+    place.emit("screened", **SCREENED)
+    place.emit("screened", **{**SCREENED, "settings": {"layers": 3}, "ruined": True})
+    place.run()
+    place.emit("screened", **{**SCREENED, "score": 80.0})
+    place.run()
+    with place.db.read() as session:
+        found = reads.screened(session, place.study_id)
+        assert len(reads.trials(session, place.study_id)) == 1
+    assert [(one.settings, one.score, one.ruined) for one in found] == [
+        (SCREENED["settings"], 80.0, False),
+        ({"layers": 3}, 71.5, True),
+    ]
+    assert (found[0].known, found[0].examples, found[0].seconds) == ({"params": 100.0}, 692, 0.3)
+    place.db.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"settings": {"layers": {"a": 1}}},
+        {"settings": {"layers": None}},
+        {"settings": {"layer_list": ["a"]}},
+        {"settings": {"layers": 2**80}},
+        {"settings": {str(number): 1 for number in range(100)}},
+        {"score": "high"},
+        {"metrics": {"accuracy": "high"}},
+        {"examples": -1},
+    ],
+)
+def test_what_is_no_sub_network_is_not_stored(wrong: dict[str, Any]) -> None:
+    line = json.dumps({"k": "screened", "t": 1.0, **SCREENED, **wrong}).encode()
+    found = digest(line)
+    assert (found.screened, found.bad_lines) == ([], 1)
+
+
+def test_a_trial_cannot_report_sub_networks(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.emit("screened", **SCREENED)
+    place.run()
+    with place.db.read() as session:
+        assert reads.screened(session, place.study_id) == []
+    place.db.close()

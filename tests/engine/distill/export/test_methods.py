@@ -20,7 +20,15 @@ from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import CHECKPOINT, EventWriter, parse_event
 from bertdistill.engine.contract.folder import RunPaths, file_sha256
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
+from bertdistill.engine.contract.spec import (
+    SUPERNET,
+    DataSpec,
+    Device,
+    Settings,
+    StudentSpec,
+    SupernetSpec,
+    TeacherSpec,
+)
 from bertdistill.engine.contract.terms import CLS, LOGITS
 from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.export import onnx_file, promotion
@@ -31,6 +39,7 @@ from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.trial import run_trial
+from bertdistill.engine.families.supernet import architecture
 from bertdistill.engine.families.table import FAMILIES, weights_of
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
@@ -81,6 +90,12 @@ METHODS: dict[str, dict[str, Any]] = {
         **ONE_OF_FOUR,
     },
 }
+SUPERNET_METHODS: dict[str, dict[str, Any]] = {
+    "supernet": {"heads": 2, "ffn_size": 24, "vocab_size": 66},
+    "supernet, alone": {"layers": 1, "heads": 2},
+}
+"""Of a preparation of their own, in which only students with both layers are trained together."""
+SUPERNET_SPEC = SupernetSpec(epochs=1.0, screen=2)
 QUESTION = {"text": "a good film 3", "pair": "it was good to the end"}
 """As `ask` wants it."""
 PROMOTE_ALL = """
@@ -154,8 +169,15 @@ def _done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
         trial=3,
         select_metric="accuracy",
     )
+    nets = [architecture(Settings(heads=heads, ffn_size=24, vocab_size=66)) for heads in (2, 4)]
+    start = StudentSpec(SUPERNET, importance_examples=8)
+    shared = dataclasses.replace(spec, student=start, families=["transformer"], nets=nets, supernet=SUPERNET_SPEC)
+    shared = dataclasses.replace(shared, kind="trial", prepared=prepare(attempt(shared, root / "shared")))
     spec = dataclasses.replace(spec, kind="trial", prepared=prepare(attempt(spec, root / "prepare")))
-    return {name: trial(spec, Settings(**COMMON | own), root / name) for name, own in METHODS.items()}
+    trials = {name: trial(spec, Settings(**COMMON | own), root / name) for name, own in METHODS.items()}
+    return trials | {
+        name: trial(shared, Settings(**COMMON | own), root / name) for name, own in SUPERNET_METHODS.items()
+    }
 
 
 def trial(spec: AttemptSpec, settings: Settings, folder: Path) -> Done:
