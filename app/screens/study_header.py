@@ -79,9 +79,9 @@ def _budget(view: StudyView, *, ascii_only: bool) -> Text:
 def _hypervolume(view: StudyView) -> Text:
     """The hypervolume and what the newest trial added to it."""
     text = Text(f"hypervolume {view.hypervolume:.3f}")
-    if view.gain:
-        newest = list(view.gain.values())[-1]  # they are in the order of finishing
-        text.append(f" {fmt.gain(newest)}", "green" if newest > 0 else "")
+    newest = list(view.gain.values())[-1:]  # they are in the order of finishing
+    if newest and newest[0] > 0:
+        text.append(f" {fmt.gain(newest[0])}", "green")
     return text
 
 
