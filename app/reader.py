@@ -26,6 +26,7 @@ from bertdistill.store.rows import Series, Study, Trial, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.engine.analysis.joined import Joined
+    from bertdistill.engine.analysis.noise_inputs import Kept
     from bertdistill.engine.steering.history import Entry
     from bertdistill.engine.study.study_spec import StudySpec
 
@@ -49,6 +50,8 @@ class _Kept:
     view: StudyView
     losses: dict[int, float] = field(default_factory=dict)
     """Newest training loss by trial number."""
+    certain: Any = None
+    """What the certainty of the view was computed for."""
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Reader:
     _changes: dict[str, tuple[Any, list[Entry], StudySpec | None]] = field(default_factory=dict)
     _curves: dict[tuple[int, int], _KeptCurve] = field(default_factory=dict)
     _cascades: dict[str, tuple[Any, list[Joined]]] = field(default_factory=dict)
+    _noise: Kept = field(default_factory=dict)
 
     @property
     def db(self) -> Database | None:
@@ -144,6 +148,19 @@ class Reader:
             self._cascades[view.study.name] = kept
         return kept[1]
 
+    def certain(self, name: str) -> StudyView:
+        """The same as `view`, with how sure it is; that is computed again when a trial has ended."""
+        view = self.view(name)
+        kept = self._views[name]
+        mark = (view.study.prepared, view.ranked)
+        if kept.certain != mark:
+            from bertdistill.app.views.certain import with_certainty  # numpy: 0.1 s that few screens need
+
+            with self.session() as session:
+                kept.view = with_certainty(view, session, self.workspace, self._noise)
+            kept.certain = mark
+        return kept.view
+
     def details(self, view: StudyView, number: int) -> tuple[Trial, dict[str, Any]]:
         """One trial of a view with its attempts, checkpoints and series, as `show --json` prints it."""
         from bertdistill.app.report.details import read_details
@@ -204,7 +221,7 @@ class Reader:
         trials = reads.trials(session, study_id)
         view = make_view(study, known, trials, kept.view if kept else None)
         view = dataclasses.replace(view, screened=tuple(reads.screened(session, study_id)))
-        kept = _Kept(mark, study.spec, view, _losses(session, study_id, trials))
+        kept = _Kept(mark, study.spec, view, _losses(session, study_id, trials), kept.certain if kept else None)
         self._views[study.name] = kept
         return kept
 
@@ -257,6 +274,7 @@ class Reader:
         self._views.clear()
         self._curves.clear()
         self._changes.clear()
+        self._noise.clear()
 
 
 def _losses(session: Reading, study_id: int, trials: Sequence[Trial]) -> dict[int, float]:

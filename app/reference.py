@@ -76,8 +76,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
   `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.
   With `--csv` the rows of the part; of the importance one row a weight.
-- `compare`: an object with `trials` (names), `settings` (objects with `name`, `same`, `searched`, `values` by trial)
-  and `metrics` (objects with `name`, `objective`, and by trial `values`, `differences` to the first, `verdicts`).
+- `compare`: an object with `trials` (names), `seeds` (over how many seeds the values of each are means), `settings`
+  (objects with `name`, `same`, `searched`, `values` by trial) and `metrics` (objects with `name`, `objective`, and by
+  trial `values`, `spreads` over seeds, `differences` to the first, `verdicts`).
 - `cascade`: one *cascade*; without members a list of *joined*, the cascades on the frontier.
 - `errors`: an object with `study`, `trial`, `task` and `step` (of the checkpoint). Question answering: `cut`,
   `total`, `classes` (numbers by class), `histogram` (wrong answers by F1 in tenths), `articles` (objects with

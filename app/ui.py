@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.text import Text
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
 from textual.css.query import NoMatches
 from textual.events import DescendantFocus, Event, Key, Paste
@@ -572,6 +572,26 @@ class BertDistill(App[None]):
         if isinstance(self.screen, LiveScreen):
             self.screen.refresh_keys()
         self.look_again()
+
+    def edit_text(self, text: str, name: str) -> str | None:
+        """The text as the person's editor left it; None where there is none, which is said."""
+        from bertdistill.app.terminal.editor import edited, editor
+
+        try:
+            words = editor(os.environ)
+            with self.suspend():
+                return edited(text, name, words)
+        except SuspendNotSupported:
+            self.tell("There is no terminal here that an editor could use.", severity="warning")
+        except BertDistillError as error:
+            self.tell_error(error, title="No editor")
+        return None
+
+    def action_jump(self) -> None:
+        from bertdistill.app.screens.jump import JumpScreen
+
+        if isinstance(self.screen, LiveScreen) and (jumps := self.screen.jumps()):
+            self.push_screen(JumpScreen(jumps))
 
     def action_choose_theme(self) -> None:
         from bertdistill.app.screens.themes import ThemePicker

@@ -10,8 +10,8 @@ the validation split after each number of trials are scored on the report split,
 Markdown table is printed: the area over score above `--reference` and the logarithm of parameters up to the teacher's,
 of the frontier chosen on the validation split and scored on the report split.
 
-CPU seconds are those of the workers (attempts of preparation and trials), as the shim recorded them. Every variant has
-caches of its own, because what one of them found in those of another would be free. The teacher's training is in all of
+CPU seconds are those of the workers (attempts of preparation and trials), as the shim recorded them. Every study has a
+workspace of its own, because what one found in the caches of another would be free. The teacher's training is in all of
 them if the study files ask for one.
 """
 
@@ -91,12 +91,13 @@ def area(points: Sequence[tuple[float, float]], reference: float, largest: float
 
 def main() -> int:
     asked = arguments()
-    places = {name: Path(asked.workspace) / name for name in VARIANTS}
+    root = Path(asked.workspace)
     if not asked.only_read:
         for seed in asked.seeds:
             for name in VARIANTS:
-                run(name, seed, asked, places[name])
-    found = {name: [curve(places[name], study_name(name, seed)) for seed in asked.seeds] for name in VARIANTS}
+                run(name, seed, asked, root / study_name(name, seed))
+    names = {variant: [study_name(variant, seed) for seed in asked.seeds] for variant in VARIANTS}
+    found = {variant: [curve(root / name, name) for name in some] for variant, some in names.items()}
     print(table(found, asked.at, asked.reference))
     return 0
 
@@ -136,7 +137,7 @@ def run(variant: str, seed: int, asked: argparse.Namespace, workspace: Path) -> 
     workspace.mkdir(parents=True, exist_ok=True)
     file = workspace / f"{spec.name}.toml"
     file.write_text(to_toml(spec), encoding="utf-8")
-    command = [sys.executable, "-m", "bertdistill.app.cli", "engine", "run", str(file), "-w", str(workspace)]
+    command = [sys.executable, "-m", "bertdistill.engine", "run", str(file), "-w", str(workspace)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -178,12 +179,14 @@ def curve(folder: Path, name: str) -> Curve:
 
 
 def cpu_seconds(run_folder: Path) -> float:
-    """CPU time of the worker of an attempt, as its shim wrote it, or its wall time if an older one did not; else 0."""
+    """CPU time of the worker of an attempt, as its shim wrote it, or else its wall time; 0 if it wrote nothing."""
     try:
         found = json.loads((run_folder / "exit.json").read_text(encoding="utf-8"))
-        return float(found.get("cpu_seconds") or found.get("seconds") or 0.0)
     except (OSError, ValueError):
         return 0.0
+    if not found.get("cpu_seconds"):
+        print(f"note: {run_folder}: no CPU time was recorded; its wall time counts instead", file=sys.stderr)
+    return float(found.get("cpu_seconds") or found.get("seconds") or 0.0)
 
 
 def table(found: Mapping[str, Sequence[Curve]], counts: Sequence[int], reference: float) -> str:

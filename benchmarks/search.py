@@ -1,6 +1,6 @@
 """Time one proposal by sampler and number of earlier trials, on a synthetic study with ten parameters.
 
-    python benchmarks/search.py [--repeats 5] [--gp-trials 300]
+    python benchmarks/search.py [--repeats 5]
 
 Each number is the fastest of the repeats of `search.propose`, in milliseconds: rebuilding the optuna study from the
 history and asking once. Other load on the machine can only add to it. The target is 500 ms at 1,000 trials for the
@@ -80,9 +80,8 @@ def main() -> int:
     """Print the table; exit 1 if tpe misses its target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--gp-trials", type=int, default=300, help="largest history for gp, which is slow beyond it")
     options = parser.parse_args()
-    propose(synthetic_history(20), SPACE, PLAIN, kind="gp", seed=1)  # loads torch and scipy
+    propose(synthetic_history(20), SPACE, PLAIN, kind="gp", seed=1)  # loads scipy
     write = sys.stdout.write
     write("ms per proposal      " + "".join(f"{size:>9,}" for size in SIZES) + "   earlier trials\n")
     slowest = 0.0
@@ -90,9 +89,6 @@ def main() -> int:
         for name, objectives in (("", PLAIN), (", threshold", THRESHOLD)):
             write(f"{kind + name:<21}")
             for size in SIZES:
-                if kind == "gp" and size > options.gp_trials:
-                    write(f"{'-':>9}")
-                    continue
                 found = fastest_ms(kind, synthetic_history(size), objectives, options.repeats)
                 slowest = max(slowest, found) if kind == "tpe" and size == 1000 else slowest
                 write(f"{found:>9,.0f}")

@@ -1,174 +1,142 @@
-"""How good the proposals are: the share of a synthetic problem's hypervolume found, by sampler and number of trials.
+"""How good the proposals are: the hypervolume found by sampler and number of trials, on problems with known answers.
 
-    python benchmarks/search_quality.py [--samplers random,tpe,gp,auto] [--seeds 10] [--trials 60]
+    python benchmarks/search_quality.py [--problems squad,families] [--samplers random,tpe,auto] [--seeds 10]
+        [--trials 60] [--kept FILE]
 
-The search space is that of `sample_configs/squad1-minilm.toml`, sizes are counted as in a study, and the synthetic
-score behaves like that of small students: it saturates with size, its best learning rate rises as students shrink, it
-benefits from a soft loss, and it has noise of 0.7 points. Two workers: every proposal is made while one trial is still
-running. It prints means over the seeds with standard errors: the area over score and logarithm of size that the
-noiseless scores of the tried students dominate, as a share of the best known area; and, of the model's proposals, how
-many repeated an earlier set, were within 2 % of one in every parameter, or had four of the five numbers at an end of
-their range.
+Two workers: every proposal is made while one trial is still running. All samplers begin with the same random trials
+and see the same noise. Printed are means over the seeds, with standard errors, of the share of a fixed box (in percent)
+that the noiseless points of the tried students dominate; then the mean difference to `auto` on the same seed with its
+standard error. `--kept` is a file of finished searches that are not repeated. `optuna-gp` is optuna's sampler without
+our changes; `botorch` (qLogNEHVI, Ax's default) needs BoTorch.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import json
 import os
 import random
 import statistics
 import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-
-from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of torch and scipy compete
 
-from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.encoder_plan import Shape
-from bertdistill.engine.families.encoder_sizes import known_metrics
-from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.search.optimiser import propose
+from problems import PROBLEMS, Problem
+from rivals import RIVALS
+
+from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.search.optimiser import derive_seed, propose
 from bertdistill.engine.search.past import PastTrial
-from bertdistill.engine.study.scopes import Fixed
-from bertdistill.engine.study.search_section import read_search
-from bertdistill.engine.study.space import Parameter, Space, Value, resolve
+from bertdistill.engine.study.space import Value
 
-SPACE: Space = read_search(
-    {
-        "layers": {"low": 2, "high": 6},
-        "layer_choice": {"choices": ["first", "even"]},
-        "heads": {"low": 6, "high": 12},
-        "learning_rate": {"low": 5e-5, "high": 4e-4, "log": True},
-        "alpha": {"low": 0.0, "high": 1.0},
-        "temperature": {"low": 1.0, "high": 8.0},
-    }
-)[0]
-MINILM = Shape("bert", 30522, 512, 2, 384, 1536, 6, 12, 32)
-OBJECTIVES = (Objective("exact", "maximize"), Objective("params", "minimize"))
-BASELINE: dict[str, Value] = {
-    "layers": 6,
-    "layer_choice": "first",
-    "heads": 12,
-    "learning_rate": 1e-4,
-    "alpha": 0.5,
-    "temperature": 2.0,
-}
 STARTUP = 5
-NOISE = 0.7
 LOOKS = (12, 20, 40, 60)
-LARGEST = math.log10(2.4e7)
-"""Reference point: score 0 at slightly more than the size of the whole model."""
 
 
-def score(settings: Settings) -> float:
-    """The synthetic score without noise, in points."""
-    size = settings.layers * (0.35 + 0.65 * settings.heads / MINILM.heads)
-    found = 75 / (1 + math.exp(-(size - 3.2) / 0.8))
-    if settings.layers < MINILM.layers and settings.layer_choice == "even":
-        found *= 0.97
-    best_rate = math.log10(1.5e-4) + 0.0625 * (4 - settings.layers)
-    found *= math.exp(-1.2 * (math.log10(settings.learning_rate) - best_rate) ** 2)
-    soft = settings.alpha * (1 - 0.004 * (settings.temperature - 4) ** 2)
-    return found * (1 - 0.1 * (soft - 0.8) ** 2)
+def run(problem: Problem, kind: str, seed: int, trials: int) -> dict[str, Any]:
+    """Share by number of trials, and worker seconds and CPU seconds of proposals, of one search."""
+    done: list[PastTrial] = []
+    tried: list[dict[str, Value]] = []
+    shares: dict[str, float] = {}
+    begun = time.process_time()
+    while True:
+        if len(tried) > 1:
+            done.append(_answered(problem, tried[len(done)], len(done), seed))
+        if len(tried) in LOOKS:
+            shares[str(len(tried))] = problem.share([problem.point(params) for params in tried])
+        if len(tried) == trials:
+            cpu = time.process_time() - begun
+            return {"share": shares, "cpu": cpu, "seconds": sum(map(problem.seconds, tried))}
+        history = [*done, *(PastTrial(params, "running") for params in tried[len(done) :])]
+        tried.append(_next(problem, kind, history, seed, len(tried)))
 
 
-def known(params: Mapping[str, Value]) -> dict[str, float]:
-    """Sizes as a study counts them."""
-    return known_metrics(
-        MINILM, resolve(SPACE, params, Fixed()), scratch=False, task=QUESTION_ANSWERING, labels=0, mean_length=150
-    )
+def _answered(problem: Problem, params: dict[str, Value], place: int, seed: int) -> PastTrial:
+    noise = random.Random(f"{seed}/{place}").gauss(0, problem.noise)
+    known = problem.known(params)[problem.objectives[1].metric]
+    return PastTrial(params, "complete", (problem.score(params) + noise, known))
 
 
-def true_point(params: Mapping[str, Value]) -> tuple[float, float]:
-    """(logarithm of the size, score)."""
-    return math.log10(known(params)["params"]), score(resolve(SPACE, params, Fixed()))
+def _next(problem: Problem, kind: str, history: Sequence[PastTrial], seed: int, index: int) -> dict[str, Value]:
+    finished = sum(one.state == "complete" for one in history)
+    if kind in RIVALS and finished >= STARTUP:
+        try:
+            found = RIVALS[kind](problem, history, derive_seed(seed, len(history), index))
+            problem.known(found)
+        except ConfigError:  # a student that cannot be built
+            found = {}
+        if found and all(found != one.params for one in history):
+            return found
+        kind = "random"
+    return propose(
+        history,
+        problem.space,
+        problem.objectives,
+        kind="random" if finished < STARTUP or kind in RIVALS else kind,
+        seed=seed,
+        index=index,
+        startup_trials=STARTUP,
+        known=problem.known,
+        fixed=problem.fixed,
+    ).params
 
 
-def area(points: Sequence[tuple[float, float]]) -> float:
-    """The area that the points dominate, up to the reference point."""
-    best, found = 0.0, 0.0
-    for size, height in sorted(points):
-        if height > best and size < LARGEST:
-            found += (height - best) * (LARGEST - size)
-            best = height
+def searches(problem: str, kind: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One search per seed; those in the file of kept ones are not repeated."""
+    make, noise = PROBLEMS[problem]
+    kept: dict[str, Any] = {}
+    if options.kept and options.kept.exists():
+        kept = dict(json.loads(line) for line in options.kept.read_text().splitlines())
+    made, found = None, []
+    for seed in range(options.seeds):
+        key = f"{problem}/{kind}/{seed}/{options.trials}"
+        if key not in kept:
+            made = made or make(noise)
+            kept[key] = run(made, kind, seed, options.trials)
+            if options.kept:
+                with options.kept.open("a") as file:
+                    file.write(json.dumps([key, kept[key]]) + "\n")
+        found.append(kept[key])
     return found
 
 
-def best_area() -> float:
-    """The area of the best settings of every architecture, on a fine grid."""
-    rates = [10 ** (math.log10(5e-5) + i / 200 * math.log10(8)) for i in range(201)]
-    points = []
-    for layers in range(2, 7):
-        for heads in range(6, 13):
-            base = {**BASELINE, "layers": layers, "heads": heads, "alpha": 0.8, "temperature": 4.0}
-            points += [max((true_point({**base, "learning_rate": rate}) for rate in rates), key=lambda point: point[1])]
-    return area(points)
+def _mean(values: Sequence[float]) -> str:
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.1f} ± {error:.1f}"
 
 
-def apart(one: Mapping[str, Value], other: Mapping[str, Value]) -> float:
-    """The largest difference in any parameter, as a share of its range; 1 for different choices."""
-    return max(_apart(parameter, one[parameter.name], other[parameter.name]) for parameter in SPACE)
-
-
-def _apart(parameter: Parameter, one: Value, other: Value) -> float:
-    if isinstance(one, str) or isinstance(other, str):
-        return float(one != other)
-    scale: Callable[[float], float] = math.log if parameter.log else float
-    return abs(scale(one) - scale(other)) / (scale(parameter.high or 1) - scale(parameter.low or 0))
-
-
-def at_an_end(params: Mapping[str, Value]) -> bool:
-    """Whether at least four of the five numbers are at an end of their range."""
-    return sum(params[one.name] in (one.low, one.high) for one in SPACE if one.kind != "choice") >= 4
-
-
-def run(kind: str, seed: int, trials: int, counts: Counter[str]) -> dict[int, float]:
-    """Area by number of trials of one search."""
-    dice = random.Random(seed)
-    done: list[PastTrial] = []
-    tried = [dict(BASELINE)]
-    found = {}
-    while True:
-        if len(tried) > 1:
-            params = tried[len(done)]
-            noisy = score(resolve(SPACE, params, Fixed())) + dice.gauss(0, NOISE)
-            done.append(PastTrial(params, "complete", (noisy, known(params)["params"])))
-        if len(tried) in LOOKS:
-            found[len(tried)] = area([true_point(params) for params in tried])
-        if len(tried) == trials:
-            return found
-        history = [*done, *(PastTrial(params, "running") for params in tried[len(done) :])]
-        proposal = propose(
-            history, SPACE, OBJECTIVES, kind=kind, seed=seed, index=len(tried), startup_trials=STARTUP, known=known
-        )
-        if proposal.sampler != "random":
-            gaps = [apart(proposal.params, params) for params in tried]
-            counts.update(proposals=1, repeated=min(gaps) == 0, near=min(gaps) < 0.02, ends=at_an_end(proposal.params))
-        tried.append(proposal.params)
+def table(problem: str, runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Sequence[int]) -> str:
+    """Markdown."""
+    of = [f"{look} trials" for look in looks]
+    lines = [
+        f"| {problem} | " + " | ".join(of) + " | " + " | ".join(f"less auto, {look}" for look in looks) + " | ms |"
+    ]
+    lines.append("|---" * (2 * len(looks) + 2) + "|")
+    for kind, every in runs.items():
+        cells = [_mean([one["share"][str(look)] for one in every]) for look in looks]
+        pairs = list(zip(every, runs["auto"], strict=False)) if kind != "auto" and "auto" in runs else []
+        cells += [_mean([a["share"][str(n)] - b["share"][str(n)] for a, b in pairs]) if pairs else "" for n in looks]
+        cells.append(f"{1000 * statistics.mean([one['cpu'] for one in every]) / looks[-1]:.0f}")
+        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samplers", default="random,tpe,gp,auto")
+    parser.add_argument("--problems", default=",".join(PROBLEMS))
+    parser.add_argument("--samplers", default="auto,gp,tpe,nsga2,random,optuna-gp")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--kept", type=Path)
     options = parser.parse_args()
-    write, whole = sys.stdout.write, best_area()
     looks = [look for look in LOOKS if look <= options.trials]
-    write("share of the area  " + "".join(f"{look:>16}" for look in looks) + "   trials\n")
-    for kind in options.samplers.split(","):
-        counts: Counter[str] = Counter()
-        runs = [run(kind, seed, options.trials, counts) for seed in range(options.seeds)]
-        write(f"{kind:<19}")
-        for look in looks:
-            shares = [100 * one[look] / whole for one in runs]
-            error = statistics.stdev(shares) / math.sqrt(len(shares)) if len(shares) > 1 else 0.0
-            write(f"{statistics.mean(shares):>9.1f} ± {error:<4.1f}")
-        line = ", ".join(f"{name} {counts[name]}" for name in ("proposals", "repeated", "near", "ends"))
-        write(f"   {line}\n" if counts["proposals"] else "\n")
+    for problem in options.problems.split(","):
+        runs = {kind: searches(problem, kind, options) for kind in options.samplers.split(",")}
+        sys.stdout.write(table(problem, runs, looks) + "\n\n")
         sys.stdout.flush()
 
 

@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +36,6 @@ class Picture:
     theme: Theme = "dark"
     marker: Marker = "braille"
     no_color: bool = False
-    empty: bool = False
-    """Of a workspace without studies."""
     apart: bool = False
     """Of another workspace, so only taken when it is named."""
 
@@ -76,7 +73,6 @@ def pictures(study: str) -> tuple[Picture, ...]:
         Picture("promote", study, ("down", "P"), until="name"),
         Picture("models", study, ("M",), until="production"),
         Picture("help", study, ("question_mark",), until="On this screen"),
-        Picture("welcome", "", until="Welcome", empty=True),
         Picture("analysis-survey", "survey-sst2", ("a", "9"), until="compression", apart=True),
     )
 
@@ -160,9 +156,7 @@ def main() -> int:
             subprocess.run(command, check=True)
         return 0
     for picture in chosen:
-        with tempfile.TemporaryDirectory() as none:
-            workspace = Path(none) / "bertdistill-runs" if picture.empty else options.workspace.resolve()
-            svg = asyncio.run(take(picture, workspace))
+        svg = asyncio.run(take(picture, options.workspace.resolve()))
         png = svg.with_suffix(".png")
         subprocess.run(["rsvg-convert", "--output", str(png), str(svg)], check=True)
         svg.unlink()

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bertdistill.engine.contract import energy
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths, write_json
@@ -82,6 +83,7 @@ def run_checks(workspace: Path) -> Iterator[Check]:
     yield check_sqlite()
     yield check_database(workspace)
     yield check_kill(workspace)
+    yield check_energy()
 
 
 def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
@@ -102,6 +104,15 @@ def check_torch(command: tuple[str, ...] = (sys.executable, "-P", "-c", _TORCH))
         return Check("torch", "problem", f"cannot be loaded: {why}", "Reinstall the package: pip install -e .")
     devices = ", ".join(found["gpus"]) or f"no GPU, {found['threads']} CPU threads"
     return Check("torch", "ok", f"{found['torch']}, CUDA {found['cuda'] or 'not built in'}, {devices}")
+
+
+def check_energy(root: Path = energy.POWERCAP) -> Check:
+    """Whether the energy of the processors can be read, which `energy_wh` is made of."""
+    found, reason = energy.counters(root)
+    if found:
+        return Check("energy", "ok", f"energy_wh counts {len(found)} processor package{'s' * (len(found) > 1)}")
+    hint = "Make energy_uj readable (it is root's) for studies that want the metric energy_wh; others need nothing."
+    return Check("energy", "ok", f"trials have no energy_wh: {reason}", hint)
 
 
 def check_disk(workspace: Path, free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free) -> Check:

@@ -5,20 +5,19 @@ The attempt that it kills runs in a folder of its own on the machine, which is r
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.versions import installed
 from bertdistill.engine.doctor import LOW_DISK_BYTES, Check, kill_proof, toy_command
 from bertdistill.engine.launch.agent import package_version
-from bertdistill.engine.launch.link import Link, ProcessLink, agent_command, ssh_command
+from bertdistill.engine.launch.link import RAY_SECONDS, Link, link_to
 from bertdistill.engine.launch.local import COMMAND_VARIABLE
 from bertdistill.engine.launch.machines import Machine, Machines
 from bertdistill.engine.launch.node import Node
@@ -36,22 +35,11 @@ Connect = Callable[[str, Mapping[str, str]], Link]
 """From a folder there and variables for the workers of its agent to a link."""
 
 
-def connector(machine: Machine) -> Connect:
-    """By ssh, or a child process in another folder of this machine."""
-
-    def connect(folder: str, environ: Mapping[str, str]) -> Link:
-        if machine.ssh:
-            return ProcessLink(ssh_command(machine.ssh, machine.python or "python3", folder, environ))
-        return ProcessLink(agent_command(machine.python or sys.executable, folder), {**os.environ, **environ})
-
-    return connect
-
-
 def check_machine(
     machine: Machine, machines: Machines, workspace: Path, connect: Connect | None = None
 ) -> Iterator[Check]:
     """Each check as soon as it is done; the first problem of the connection is the last."""
-    root, connect = machines.root(machine), connect or connector(machine)
+    root, connect = machines.root(machine), connect or partial(link_to, machine)
     link = connect(root, {})
     try:
         began = time.time()
@@ -74,7 +62,7 @@ def check_machine(
     yield _check_disk(look)
     yield _check_clock(hello, began, took)
     yield _check_sessions(hello)
-    yield _check_kill(machine, machines, workspace, connect)
+    yield _check_kill(machine, machines, workspace, connect, hello.get("executable", "python3"))
 
 
 def _check_version(hello: Mapping[str, Any]) -> Check:
@@ -86,10 +74,7 @@ def _check_version(hello: Mapping[str, Any]) -> Check:
 
 
 def _check_torch(hello: Mapping[str, Any]) -> Check:
-    try:
-        own = version("torch").partition("+")[0]
-    except PackageNotFoundError:
-        own = ""
+    own = installed("torch").partition("+")[0]
     found = str(hello.get("torch", ""))
     if not found:
         return Check("torch", "problem", "torch is not installed there", "Install this package with its dependencies.")
@@ -131,10 +116,10 @@ def _check_sessions(hello: Mapping[str, Any]) -> Check:
     return Check("sessions", "ok", "workers outlive the connection")
 
 
-def _check_kill(machine: Machine, machines: Machines, workspace: Path, connect: Connect) -> Check:
+def _check_kill(machine: Machine, machines: Machines, workspace: Path, connect: Connect, python: str) -> Check:
     """Start a test worker there, close the connection, connect again, kill the worker, and count what is here."""
     root = f"{machines.root(machine)}/{SCRATCH}"
-    environ = {COMMAND_VARIABLE: toy_command(machine.python or ("python3" if machine.ssh else sys.executable))}
+    environ = {COMMAND_VARIABLE: toy_command(python)}
     name = "kill a worker"
     workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
     links: list[Link] = []
@@ -149,7 +134,8 @@ def _check_kill(machine: Machine, machines: Machines, workspace: Path, connect: 
 
     with tempfile.TemporaryDirectory(prefix=".check-", dir=workspace) as scratch:
         place = Path(scratch).resolve()
-        launcher = RemoteLauncher(Node(replace(machine, lost_after=30.0), root, place, fresh))
+        patient = replace(machine, lost_after=2 * RAY_SECONDS if machine.ray else 30.0)
+        launcher = RemoteLauncher(Node(patient, root, place, fresh))
         try:
             noted, stored, end = kill_proof(place, launcher, away)
         except (OSError, StoreError, LaunchError) as error:

@@ -139,7 +139,7 @@ class Attempt:
     unit: str = ""
     """The latest progress event."""
     outcome: dict[str, Any] = field(default_factory=dict)
-    """The ended event: status, reason, detail."""
+    """What the worker reports: its versions, and of its end status, reason and detail."""
     exit_class: str = ""
     exit_code: int | None = None
     exit_signal: int | None = None

@@ -42,6 +42,7 @@ __all__ = [
     "MOVES",
     "Reported",
     "Standing",
+    "add_attempt_outcome",
     "add_binned",
     "add_checkpoint",
     "add_notice",
@@ -70,7 +71,6 @@ __all__ = [
     "restore_checkpoint",
     "set_alias",
     "set_attempt_handle",
-    "set_attempt_outcome",
     "set_attempt_progress",
     "set_attempt_stop_reason",
     "set_attempts_reported",
@@ -369,9 +369,9 @@ def set_attempts_reported(session: Writing, reported: Sequence[Reported]) -> Non
     )
 
 
-def set_attempt_outcome(session: Writing, attempt_id: int, outcome: Mapping[str, Any]) -> None:
-    """Store the worker's own report of how it ended."""
-    session.change(Attempt, attempt_id, outcome=dict(outcome))
+def add_attempt_outcome(session: Writing, attempt_id: int, outcome: Mapping[str, Any]) -> None:
+    """Store what the worker itself reports of its versions and of how it ended."""
+    session.change(Attempt, attempt_id, outcome={**reads.attempt_by_id(session, attempt_id).outcome, **outcome})
 
 
 def end_attempt(

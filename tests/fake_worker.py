@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "crash_once": [],  # the same, on the first attempt only
     "diverge": [],  # trial numbers that end infeasible
     "cuda_oom": [],
+    "most_batch": 0,  # of a larger batch a GPU's memory is too small, at half of the steps
     "host_oom": [],  # trial numbers that run out of main memory, on every attempt
     "host_oom_once": [],
     "refuse": [],
@@ -165,7 +166,7 @@ def mishap(spec: AttemptSpec, events: EventWriter, how: dict[str, Any]) -> int |
         return int(ev.EXIT_CRASHED)
     if number in how["diverge"]:
         return end(events, "infeasible", "diverged", "the loss is not a number", ev.EXIT_DIVERGED)
-    if number in how["cuda_oom"]:
+    if number in how["cuda_oom"] or 0 < how["most_batch"] < spec.settings.batch_size:
         sys.stderr.write("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB" + "\n")
         return int(ev.EXIT_OUT_OF_MEMORY)
     if number in how["host_oom"] or (number in how["host_oom_once"] and spec.attempt == 1):

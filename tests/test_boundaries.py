@@ -133,3 +133,12 @@ def test_the_app_starts_without_what_its_first_screens_do_not_need() -> None:
     assert [] == [name for name in found if name.removeprefix("bertdistill.").startswith((*rooms, *analyses))]
     ours = {name for name in found if name.startswith("bertdistill.app.commands.")}
     assert {f"bertdistill.app.commands.{name}" for name in ("root", "session", "plain_values")} == ours
+
+
+def test_a_tiny_trial_loads_little_more_than_torch() -> None:
+    """Every attempt that starts cold pays for the imports: those of a transformer are twice those of torch alone."""
+    modules = ["worker", "trial", "tasks", "families.tiny", "families.linear"]
+    found = loaded("; ".join(f"import bertdistill.engine.distill.{name}" for name in modules))
+    other = {"transformers", "datasets", "sklearn", "optuna", "sympy", "huggingface_hub", "pandas", "pyarrow"}
+    assert set() == tops(found) & other
+    assert set() == {name for name in found if name.startswith(("torch._dynamo", "torch._inductor", "scipy.optimize"))}

@@ -24,11 +24,13 @@ from bertdistill.engine.analysis.survey import Survey
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.search.importances import Importances, Method
+from bertdistill.engine.search.outlook import Outlook
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.word_order import Shuffling, WordOrder
 
 PYTHON = (sys.executable, "-P", "-m")
 IMPORTANCES = "bertdistill.engine.search.importances"
+OUTLOOK = "bertdistill.engine.search.outlook"
 COMMANDS = "bertdistill.engine"
 
 
@@ -42,6 +44,13 @@ async def ask_importances(
     command = [*(program or (*PYTHON, IMPORTANCES)), str(workspace.path), study, method]
     found = await _asked(command, f"the importance of {study}'s parameters could not be computed")
     return [Importances.from_dict(raw) for raw in found]
+
+
+async def ask_outlook(workspace: Workspace, study: str, program: Sequence[str] = ()) -> Outlook | None:
+    """What the next trials of a study are worth; takes a few seconds. None if too few have ended."""
+    command = [*(program or (*PYTHON, OUTLOOK)), str(workspace.path), study]
+    raw = await _asked(command, f"what the next trials of {study} are worth could not be computed")
+    return None if raw is None else Outlook(**raw)
 
 
 async def ask_predictions(workspace: Workspace, study: str, number: int, program: Sequence[str] = ()) -> Predictions:

@@ -86,7 +86,17 @@ def _hypervolume(asked: _Asked) -> Printed:
 
     steps = study_growth(asked.view)
     rows = [step_row(step) for step in steps]
-    return growth_text(steps, asked.page, short=asked.short), rows, rows
+    known = None if asked.view.certainty is None else asked.view.certainty.hypervolume
+    return growth_text(steps, asked.page, known, short=asked.short), rows, rows
+
+
+def _outlook(asked: _Asked) -> Printed:
+    from bertdistill.app.report.analysis_text import outlook_text
+    from bertdistill.engine.search.outlook import read_outlook
+
+    found = read_outlook(asked.ws, asked.view.study.name)
+    row = {} if found is None else dataclasses.asdict(found)
+    return outlook_text(found), [row] if row else [], row or None
 
 
 def _parallel(asked: _Asked) -> Printed:
@@ -113,11 +123,12 @@ PARTS: dict[str, Callable[[_Asked], Printed]] = {
     "importance": _importance,
     "scenarios": _scenarios,
     "hypervolume": _hypervolume,
+    "outlook": _outlook,
     "parallel": _parallel,
     "slices": _slices,
     "transfer": _transfer,
 }
-SHORT = ("importance", "scenarios", "hypervolume")
+SHORT = ("importance", "scenarios", "hypervolume", "outlook")
 """What is printed when no part is named."""
 
 
@@ -129,7 +140,7 @@ def analysis(
         typer.Option(
             "--part",
             metavar="PART",
-            help=f"One of {', '.join(PARTS)}; default: the first three, and transfer if the study has transfer sets.",
+            help=f"One of {', '.join(PARTS)}; default: the first four, and transfer if the study has transfer sets.",
         ),
     ] = "",
     method: Annotated[
@@ -157,6 +168,7 @@ def analysis(
     Importance of parameters, scenarios against the baseline, hypervolume over trials and worker-hours; parallel
     coordinates and slices on request. docs/analysis.md explains how to read them.
     """
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import read_view
 
     if part and part not in PARTS:
@@ -169,7 +181,7 @@ def analysis(
         raise EXCLUSIVE
     ws = workspace(where)
     with reading(ws) as db:
-        view = read_view(db, find_study(db, study).name)
+        view = certain(db, read_view(db, find_study(db, study).name), ws)
     asked = _Asked(ws, view, page_of_output(), method, metrics or [], params or [], short=not part)
     _check_names(asked, part)
     if part:
@@ -223,7 +235,8 @@ def compare(
     They may come from different studies; the objectives are those of the first.
     """
     from bertdistill.app.report.analysis_text import comparison_text
-    from bertdistill.app.views.analysis import comparison_row, comparison_rows, outcome
+    from bertdistill.app.views.analysis import compared, comparison_row, comparison_rows, ties
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import read_view
     from bertdistill.engine.analysis.comparison import compare as side_by_side
     from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED, MOST_COMPARED
@@ -233,15 +246,20 @@ def compare(
         raise EXCLUSIVE
     if not FEWEST_COMPARED <= len(trials) <= MOST_COMPARED:
         raise UsageError(f"compare takes {FEWEST_COMPARED} to {MOST_COMPARED} trials, not {len(trials)}")
-    with reading(workspace(where)) as db:
+    ws = workspace(where)
+    with reading(ws) as db:
         names = [find_trial(db, text, study) for text in trials]
         if len(set(names)) < len(names):
             raise UsageError("a trial is named twice", hint="Name each trial once.")
-        views = {name: read_view(db, name) for name in dict.fromkeys(one.study for one in names)}
+        views = {name: certain(db, read_view(db, name), ws) for name in dict.fromkeys(one.study for one in names)}
         with db.read() as session:
             rows = [reads.trial(session, views[one.study].study.id, one.number) for one in names]
-    chosen = [outcome(views[name.study], row) for name, row in zip(names, rows, strict=True)]
-    found = side_by_side(chosen, views[names[0].study].objectives)
+    found_in = {one: [row for name, row in zip(names, rows, strict=True) if name.study == one] for one in views}
+    left = {one: iter(compared(views[one], trials)) for one, trials in found_in.items()}
+    chosen = [next(left[name.study]) for name in names]
+    first = views[names[0].study]
+    tie = ties(first, rows) if len(views) == 1 else None
+    found = side_by_side(chosen, first.objectives, tie)
     text = comparison_text(found, page_of_output(), every=every)
     value = comparison_row(found, every=every)
     _print(text, comparison_rows(found, every=every), value, as_json=as_json, as_csv=as_csv)

@@ -12,7 +12,7 @@ from bertdistill.app.terminal.streams import say, show
 from bertdistill.app.text.command_line import command_line
 
 group = typer.Typer(
-    help="Other machines that workers run on: by ssh, without a daemon or an open port.",
+    help="Other machines that workers run on: by ssh, without a daemon or an open port, or nodes of a Ray cluster.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -30,6 +30,18 @@ def add(
             help="A host of ~/.ssh/config, or user@host; ports, keys and jump hosts are set there. "
             "Without it: another folder of this machine.",
         ),
+    ] = "",
+    ray: Annotated[
+        str,
+        typer.Option(
+            "--ray",
+            metavar="HOST:PORT",
+            help="Instead of --ssh: the head of a Ray cluster, which this machine is a node of.",
+        ),
+    ] = "",
+    node: Annotated[
+        str,
+        typer.Option("--node", metavar="NODE", help="Which node of it: a name, host name, address or id."),
     ] = "",
     python: Annotated[
         str, typer.Option("--python", metavar="PATH", help="The Python there that this program is installed in.")
@@ -51,8 +63,8 @@ def add(
 
     ws = workspace(where)
     ws.make()
-    place = folder or (DEFAULT_FOLDER if ssh else f"{DEFAULT_FOLDER}/{name}")
-    add_machine(ws.path, Machine(name, ssh, python, place, slots, slots_per_gpu, lost_after))
+    place = folder or (DEFAULT_FOLDER if ssh or ray else f"{DEFAULT_FOLDER}/{name}")
+    add_machine(ws.path, Machine(name, ssh, python, place, slots, slots_per_gpu, lost_after, ray, node))
     say(f"added {name}. Check it: {command_line('machines', 'check', name, ws=ws)}")
     say(f'Use it in a study file: [runner] machines = ["local", "{name}"]')
 

@@ -23,6 +23,7 @@ from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.events import NOTICE, PROGRESS, newest_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.optimism import of_report
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions, integrity
 from bertdistill.store import reads
@@ -92,13 +93,14 @@ def verified_text(row: Mapping[str, Any], version: ModelVersion) -> str:
         facts["mismatch"] = safe_line(report["problem"], 500)
     for number, remark in enumerate(report.get("remarks", [])):
         facts[f"remark {number + 1}" if number else "remark"] = safe_line(remark, 300)
-    scores = [name for name in row["metrics"] if f"{name}_repeated" in report]
+    scores, gaps = [name for name in row["metrics"] if f"{name}_repeated" in report], of_report(report, version.metrics)
     rows = []
     for name in scores:
         recorded, repeated = (fmt.metric(name, report.get(f"{name}_{kind}")) for kind in ("recorded", "repeated"))
         interval = safe_line(report.get(f"{name}_interval", ""))
-        rows.append([name, recorded, repeated, fmt.metric(name, row["metrics"][name]), interval])
-    titles = ["score", "recorded", "repeated", "report split", "95 % interval"]
+        above = gaps[name].words if name in gaps else ""
+        rows.append([name, recorded, repeated, fmt.metric(name, row["metrics"][name]), interval, above])
+    titles = ["score", "recorded", "repeated", "report split", "95 % interval", "optimism" if gaps else ""]
     table = text_table(titles, rows, right=titles[1:4], indent="  ")
     other = {k: fmt.metric(k, v, unit=True) for k, v in row["metrics"].items() if k not in scores}
     return "\n".join([row["model"], pairs(facts), "", table, "", pairs(other)]).rstrip()

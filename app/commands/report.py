@@ -17,9 +17,12 @@ def report(
     study: AnyStudy = "",
     where: WorkspaceOption = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; default: stdout.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write, of svg a folder; default: stdout."),
     ] = None,
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="html or md; default: html.")] = "html",
+    kind: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="html, md, or svg for the charts alone; default: html.")
+    ] = "html",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """A study as one page to send or to print: results in sentences, charts, tables, settings, digests.
@@ -28,15 +31,22 @@ def report(
     [notify] and the environment of a program, which may be secret. See docs/report.md.
     """
     from bertdistill.app.report.study_material import read_material
-    from bertdistill.app.report.study_pages import FORMATS, check_target, report_page, write_whole
+    from bertdistill.app.report.study_pages import CHARTS, FORMATS, charts_of, check_target, report_page, write_whole
 
-    if kind not in FORMATS:
-        raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join(FORMATS)}.")
-    if output is not None:
+    if kind not in (*FORMATS, CHARTS):
+        raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join((*FORMATS, CHARTS))}.")
+    if kind == CHARTS and output is None:
+        raise UsageError("charts are several files", hint="Name a folder: -o FOLDER.")
+    if output is not None and kind != CHARTS:
         check_target(output, force=force)
     ws = workspace(where)
     with reading(ws) as db:
-        text = report_page(read_material(db, ws, find_study(db, study).name), kind)
+        found = read_material(db, ws, find_study(db, study).name)
+    if kind == CHARTS and output is not None:
+        for name, picture in charts_of(found).items():
+            say(f"wrote {write_whole(output / name, picture, force=force)}")
+        return
+    text = report_page(found, kind)
     if output is None:
         show(text)
     else:

@@ -31,6 +31,8 @@ from bertdistill.engine.contract.facts import Prepared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    Measured = Mapping[str, Any]
+
     from bertdistill.app.views.view import StudyView
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.engine.study.study_spec import StudySpec
@@ -97,26 +99,27 @@ def plan(
     from bertdistill.engine.study.config import load_study
 
     spec = load_study(study, changes or ())
-    facts, time = _known_before(workspace(where), spec)
-    planned = make_plan(spec, say=say, facts=facts) | {"time": time}
+    facts, time, memory = _known_before(workspace(where), spec)
+    planned = make_plan(spec, say=say, facts=facts) | {"time": time, "memory": memory}
     show(json_text(planned) if as_json else plan_text(spec, planned))
     settings = [word for change in changes or () for word in ("--set", change)]
     say(f"start it with: {command_line('run', str(study), *settings, ws=workspace(where))}")
 
 
-def _known_before(ws: Workspace, spec: StudySpec) -> tuple[Prepared | None, Mapping[str, Any] | None]:
+def _known_before(ws: Workspace, spec: StudySpec) -> tuple[Prepared | None, Measured | None, Measured | None]:
     """What earlier studies of the workspace counted and measured on the same data; None without any."""
     from bertdistill.app.views.amounts import prepared_before
+    from bertdistill.app.views.plan_memory import measured_memory
     from bertdistill.app.views.plan_time import measured_time
     from bertdistill.store.errors import StoreError
 
     if spec.program is not None:
-        return None, None
+        return None, None, None
     try:
         with reading(ws) as db:
-            return prepared_before(db, spec), measured_time(db, spec)
+            return prepared_before(db, spec), measured_time(db, spec), measured_memory(db, spec)
     except StoreError:
-        return None, None
+        return None, None, None
 
 
 def run(

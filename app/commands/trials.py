@@ -60,7 +60,7 @@ def trials(
     with reading(ws) as db:
         name = find_study(db, study).name
     with closing(Reader(ws)) as reader:
-        view, losses = reader.view(name), reader.losses(name)
+        view, losses = reader.certain(name), reader.losses(name)
     chosen = [t for t in view.trials if (archived or not t.archived) and state in ("", t.state.value)]
     if words.strip():
         from bertdistill.app.views.query import keys_of, parse  # brings the widgets along, and with them textual
@@ -98,13 +98,14 @@ def frontier(
     from bertdistill.app.report.records import trial_row
     from bertdistill.app.report.summary import chart, ranked_list
     from bertdistill.app.views.analysis import over
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.screened import screened_rows, screened_text
     from bertdistill.app.views.view import all_metrics, read_view
     from bertdistill.engine.study.outline import LOG
 
     ws = workspace(where)
     with reading(ws) as db:
-        view = read_view(db, find_study(db, study).name)
+        view = certain(db, read_view(db, find_study(db, study).name), ws)
     if screened:
         show_rows(screened_rows(view), screened_text(view), json=as_json, csv=as_csv)
         return
@@ -123,7 +124,7 @@ def frontier(
         return
     page = page_of_output()
     drawn = chart(view, page, x=x, y=y, log=log, cascades=_cascades(ws, view, x, y))
-    text = f"{ranked_list(view, view.frontier, page)}\n\n{drawn}".strip()
+    text = f"{ranked_list(view, view.frontier, page, means=True)}\n\n{drawn}".strip()
     rows = [trial_row(view, t) for t in view.frontier]
     show_rows(rows, text, json=as_json, csv=as_csv, coloured=page.colour)
 
@@ -150,12 +151,13 @@ def show_trial(
     from bertdistill.app.report.details import read_details
     from bertdistill.app.report.summary import details_text
     from bertdistill.app.text.tables import json_text
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import read_view
 
     ws = workspace(where)
     with reading(ws) as db:
         name = find_trial(db, trial, study)
-        view = read_view(db, name.study)
+        view = certain(db, read_view(db, name.study), ws)
         found, details = read_details(db, view, name.number)
     show(json_text(details) if as_json else details_text(view, found, details, page_of_output()))
 

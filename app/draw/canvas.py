@@ -19,7 +19,7 @@ from bertdistill.app.draw.sparks import PLAIN, narrowed
 
 _FIGURE = threading.Lock()
 
-Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference", "cascade", "screened"]
+Kind = Literal["frontier", "dominated", "infeasible", "running", "baseline", "reference", "cascade", "screened", "tied"]
 Colour = int | tuple[int, int, int]
 """A palette index, which the terminal's own theme shades, or red, green and blue."""
 
@@ -30,6 +30,7 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "running": ("▷", ">"),
     "reference": ("○", "o"),
     "cascade": ("◇", "+"),
+    "tied": ("☆", "%"),
     "baseline": ("◆", "B"),
     "frontier": ("★", "*"),
 }
@@ -51,6 +52,7 @@ COLOURS: dict[str, Colour] = {
     "running": 14,
     "reference": 13,
     "cascade": 12,
+    "tied": 10,
     "baseline": 11,
     "frontier": 10,
     "line": 8,

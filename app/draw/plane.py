@@ -29,6 +29,11 @@ from bertdistill.app.draw.canvas import (
 _STEP = "="
 """What the edge of the frontier is drawn with in ASCII; no mark and no other line has it."""
 _STEP_WORDS = f"{_STEP} frontier's edge"
+BAR = ("│", ":")
+"""What the interval of a frontier point is drawn with, and in ASCII."""
+_BAR_WORDS = "95 % interval"
+_COLUMNS_FOR_A_BAR = 5
+"""Below, bars stand so close that they hide which mark each belongs to."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Point:
     """On the frontier, whatever its kind: the step line passes through it."""
     outside: bool = False
     """Left out by a filter: no mark; what is on the frontier still bears the step line."""
+    bar: tuple[float, float] | None = None
+    """Both ends of the interval of y."""
     group: int = -1
     """Whose colour it has, and whose glyph if it is dominated; below 0 that of its kind."""
 
@@ -107,6 +114,7 @@ def _plane(
     with canvas_of(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
         _rulers(canvas)
         corners = _steps(canvas, edge)
+        bars = _bars(canvas, shown, chosen) if steps else False
         at = dict(zip(map(id, shown), canvas.cells_of([(p.x, p.y) for p in shown]), strict=True))
         _marks(canvas, shown, at, chosen)
         if chosen is not None:
@@ -118,7 +126,12 @@ def _plane(
         area = canvas.below(_area(canvas, corners)) if look.colour else ()
         places = tuple((*canvas.place(*at[id(p)]), i) for i, p in enumerate(points) if id(p) in at)
     readings = ((x.title, chosen.x), (y.title, chosen.y)) if chosen else ()
-    words = [*_group_words(shown, groups, look), *_edge_words(corners, look), *_line_words(canvas)]
+    words = [
+        *_group_words(shown, groups, look),
+        *_edge_words(corners, look),
+        *_bar_words(look, bars=bars),
+        *_line_words(canvas),
+    ]
     return Drawing(text, tuple(words), hidden, readings, marks=places, area=area)
 
 
@@ -137,6 +150,10 @@ def _group_words(shown: Sequence[Point], groups: Sequence[str], look: Look) -> l
 
 def _edge_words(corners: Sequence[Cell], look: Look) -> list[Word]:
     return [Word(_STEP_WORDS, "frontier")] if look.plain and corners else []
+
+
+def _bar_words(look: Look, *, bars: bool) -> list[Word]:
+    return [Word(f"{BAR[look.plain]} {_BAR_WORDS}", "frontier")] if bars else []
 
 
 def _line_words(canvas: Canvas) -> list[Word]:
@@ -212,6 +229,22 @@ def _area(canvas: Canvas, corners: Sequence[Cell]) -> list[tuple[int, int, int]]
         if beyond:
             spans.append((row, min(beyond), canvas.columns) if left else (row, 0, max(beyond) + 1))
     return spans
+
+
+def _bars(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> bool:
+    """The intervals of frontier points if they do not stand too close, and that of the chosen one; whether any."""
+    known = [p for p in points if p.bar is not None and p.edge]
+    if len(known) * _COLUMNS_FOR_A_BAR > canvas.columns:
+        known = []
+    known += [p for p in (chosen,) if p is not None and p.bar is not None and p not in known]
+    for point in known:
+        low, high = (canvas.row(end) for end in point.bar or ())
+        column = canvas.column(point.x)
+        rows = range(max(0, low), min(canvas.rows - 1, high) + 1)
+        canvas.scatter_cells(
+            {(column, row): BAR[canvas.look.plain] for row in rows}, colour_key(point.kind, point.group)
+        )
+    return bool(known)
 
 
 # --------------------------------------------------------------------------------------------------------------- marks

@@ -44,10 +44,11 @@ CHART_STYLE = f"""
 .chart line.line {{ stroke: var(--dim); stroke-dasharray: 5 4; }}
 .chart .area {{ fill: var(--front); opacity: .08; }}
 .chart .step {{ stroke: var(--front); stroke-width: 1.5; fill: none; }}
+.chart .bar {{ stroke: var(--front); stroke-width: 1.2; opacity: .7; fill: none; }}
 .chart .mark {{ fill: currentColor; stroke: var(--paper); stroke-width: .8; }}
 .chart .open, .chart .infeasible {{ stroke: currentColor; stroke-width: 1.6; }} .chart .open {{ fill: var(--paper); }}
 .chart .curve {{ fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round; }}
-.chart .frontier {{ color: var(--front); }}
+.chart .frontier, .chart .tied {{ color: var(--front); }}
 .chart .baseline, .chart .cascade, .chart .reference, .chart .running {{ color: var(--ink); }}
 .chart .dominated, .chart .infeasible {{ color: var(--dim); }}
 .chart text.frontier {{ font-weight: 600; }}

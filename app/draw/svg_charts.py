@@ -39,10 +39,11 @@ KIND_SHAPES = {
     "running": "right",
     "reference": "circle",
     "cascade": "diamond",
+    "tied": "star",
     "baseline": "diamond",
     "frontier": "star",
 }
-OPEN = ("running", "reference", "cascade", "screened")
+OPEN = ("running", "reference", "cascade", "screened", "tied")
 """Kinds whose marks are not filled."""
 GROUP_SHAPES = ("circle", "square", "up", "down", "plus", "hexagon")
 MOST_TOLD = 12
@@ -72,6 +73,7 @@ def frontier_svg(
     edge = reaching([p for p in fit if p.edge], x.better, y.better)
     _steps(plot, edge)
     plot.rulers()
+    _bars(plot, [p for p in shown if p.edge])
     _marks(plot, shown, groups)
     plot.ruler_labels()
     _labels(plot, shown)
@@ -111,6 +113,16 @@ def _steps(plot: Plot, edge: Sequence[Point]) -> None:
     if len(edge) > 1:
         plot.parts.append(f'<path class="step" d="M{_path(corners)}"/>')
     plot.cross(corners)
+
+
+def _bars(plot: Plot, points: Sequence[Point]) -> None:
+    """The intervals of frontier points, cut at the frame."""
+    for point in points:
+        if point.bar is not None:
+            x, _ = plot.place(point.x, point.y)
+            ends = [plot.place(point.x, end)[1] for end in point.bar]
+            low, high = max(plot.top, min(ends)), min(plot.bottom, max(ends))
+            plot.parts.append(f'<path class="bar" d="M{at(x)} {at(low)}V{at(high)}"/>')
 
 
 def _path(places: Sequence[tuple[float, float]]) -> str:
@@ -159,6 +171,8 @@ def _keys(shown: Sequence[Point], groups: Sequence[str]) -> list[Key]:
         if kind in kinds
     ]
     shapes = [GROUP_SHAPES[group % len(GROUP_SHAPES)] for group in named]
+    if any(p.bar is not None for p in shown if p.edge):
+        found.append(Key("lines: 95 % interval"))
     return found + [
         Key(safe_line(groups[group], LONGEST_NAME), shape, f"series{group % SERIES}")
         for group, shape in zip(named, shapes, strict=True)

@@ -12,7 +12,7 @@ from bertdistill.app.report.summary import Page
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.text.tables import text_table
-from bertdistill.app.views.analysis import trial_names
+from bertdistill.app.views.analysis import mean_texts, trial_names
 from bertdistill.engine.analysis.comparison import Comparison, MetricRow
 from bertdistill.engine.analysis.coordinates import Axis, Parallel, Slice, Stretch, stretches
 from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Confusion, Judged, QuestionErrors, Tally
@@ -22,6 +22,7 @@ from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
 from bertdistill.engine.analysis.transfer import TransferGain
 from bertdistill.engine.search.importances import Importances
+from bertdistill.engine.search.outlook import Outlook
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 LEVELS = ("▁▂▃▄▅▆▇█", "01234567")
@@ -124,13 +125,19 @@ def _gain(one: TransferGain) -> str:
     return f"{gap}{spread} over {one.pairs} {'pair' if one.pairs == 1 else 'pairs'} of equal students ({values})"
 
 
-def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> str:
-    """The hypervolume and when it last grew; without `short`, also its curve and every trial."""
+def growth_text(
+    steps: Sequence[Step], page: Page, true: tuple[float, float] | None = None, *, short: bool = False
+) -> str:
+    """The hypervolume with the interval of that of true scores, and when it last grew.
+
+    Without `short`, also its curve and every trial.
+    """
     if not steps:
         return "hypervolume: no trial has ended yet"
     last = steps[-1]
     hours = f"{last.worker_hours:.2f} worker-hours"
-    head = f"hypervolume {last.hypervolume:.3f} after {last.trials} trials and {hours}; {since_words(steps)}"
+    ends = "" if true is None else f" (true {true[0]:.3f} to {true[1]:.3f})"
+    head = f"hypervolume {last.hypervolume:.3f}{ends} after {last.trials} trials and {hours}; {since_words(steps)}"
     if short:
         return head
     look = Look(min(page.width or 78, 110), 14, page.colour, page.ascii_only)
@@ -140,6 +147,15 @@ def growth_text(steps: Sequence[Step], page: Page, *, short: bool = False) -> st
     titles = ["trial", "worker-hours", "gain", "hypervolume"]
     table = text_table(titles, rows, right=titles, indent="  ")
     return f"{head}\n\n{table}\n\n{curves_chart([curve], 'worker-hours', look)}"
+
+
+def outlook_text(found: Outlook | None) -> str:
+    """What the next trials are worth; one line."""
+    if found is None:
+        return "too few trials have ended to say what the next ones would add"
+    gain, low, high = (f"{max(0.0, value):.1f}" for value in found.percent)
+    cost = "" if found.seconds is None else f" in {fmt.duration(found.seconds)} of worker time"
+    return f"the next {found.trials} trials are expected to add {gain} % ({low} to {high}){cost}"
 
 
 def since_words(steps: Sequence[Step]) -> str:
@@ -229,14 +245,27 @@ def comparison_text(found: Comparison, page: Page, *, every: bool = False) -> st
     for name in names[1:]:
         titles += [name, ""]
     metrics = text_table(titles, [_metric_cells(row) for row in found.metrics], right=names, width=page.width)
-    parts = [settings or "all settings are the same", note, "", metrics, "differences are from the first trial"]
+    several = ", ".join(f"{name} of {n} seeds" for name, n in zip(names, found.seeds, strict=True) if n > 1)
+    means = f"means with their standard deviation: {several}" if several else ""
+    tied = any("tie" in row.verdicts for row in found.metrics)
+    ties = "tie: within what other validation examples and seeds would change" if tied else ""
+    parts = [
+        settings or "all settings are the same",
+        note,
+        "",
+        metrics,
+        "differences are from the first trial",
+        means,
+        ties,
+    ]
     return "\n".join(part for i, part in enumerate(parts) if part or i == 2)
 
 
 def _metric_cells(row: MetricRow) -> list[str]:
-    cells = [row.name, fmt.metric(row.name, row.values[0])]
-    for value, gap, verdict in list(zip(row.values, row.differences, row.verdicts, strict=True))[1:]:
-        cells += [fmt.metric(row.name, value), f"{gap_text(row.name, gap)} {verdict}".strip()]
+    values = mean_texts(row)
+    cells = [row.name, values[0]]
+    for value, gap, verdict in list(zip(values, row.differences, row.verdicts, strict=True))[1:]:
+        cells += [value, f"{gap_text(row.name, gap)} {verdict}".strip()]
     return cells
 
 

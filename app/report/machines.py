@@ -69,7 +69,9 @@ def attempts_on(workspace: Path, name: str) -> list[str]:
 
 
 def where_words(machine: Machine) -> str:
-    """`ssh gpu1`, or a folder of this machine."""
+    """`ssh gpu1`, `ray head:6379, node b`, or a folder of this machine."""
+    if machine.ray:
+        return safe_line(f"ray {machine.ray}" + (f", node {machine.node}" if machine.node else ""), 60)
     return safe_line(f"ssh {machine.ssh}" if machine.ssh else f"here, {machine.folder}", 60)
 
 
@@ -127,6 +129,8 @@ def machine_row(now: MachineNow) -> dict[str, Any]:
     return {
         "machine": now.machine.name,
         "ssh": now.machine.ssh,
+        "ray": now.machine.ray,
+        "node": now.machine.node,
         "folder": now.machine.folder,
         "slots": now.slots,
         "answered_at": now.seen.answered_at or None,

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.app.views.certain import chance, interval
 from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.engine.contract.optimism import of_report
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import integrity
@@ -29,7 +32,10 @@ SHAPES: dict[str, dict[str, str]] = {
         "params": "searched parameters that are active, by name",
         "metrics": "known and measured metrics by name; null where a value is not finite",
         "rank": "place in the ranked list from 1, or null while it has none",
-        "frontier": "whether it is on the frontier",
+        "frontier": "whether its point is on the frontier",
+        "repeats": "trials of the same point with other seeds (*repeats*), or null",
+        "p_frontier": "probability that its point is on the frontier of true scores; null if unknown, and in `follow`",
+        "intervals": "95 % interval of each score that varies, by metric; empty where nothing is known",
         "feasible": "whether it reaches every threshold, or null while it has no rank",
         "dominated_by": "nearest frontier trial that is better in everything, or null",
         "gain": "what it added to the hypervolume when it finished (share of the unit box), or null",
@@ -45,6 +51,12 @@ SHAPES: dict[str, dict[str, str]] = {
         "note": "free text",
         "archived": "whether it is archived",
     },
+    "repeats": {
+        "trials": "numbers of the ranked trials of one point; the first stands for it",
+        "seeds": "how many different seeds they have",
+        "means": "of every metric over the seeds, by name; these are ranked",
+        "spreads": "standard deviation over the seeds by metric, where they differ",
+    },
     "study": {
         "study": "name",
         "kind": "search, or log (runs that were logged)",
@@ -52,9 +64,10 @@ SHAPES: dict[str, dict[str, str]] = {
         "task": "question-answering or text-classification",
         "budget": "total number of trials, or null where there is no budget",
         "trials": "number of trials by state",
-        "frontier": "numbers of the frontier trials, in ranked order",
+        "frontier": "numbers of the frontier trials, in ranked order; of repeats the first one",
         "progress": "share of the budget done, 0 to 1",
         "hypervolume": "dominated share of the unit box, 0 to 1",
+        "hypervolume_interval": "95 % interval of that of true scores; null if unknown, and in `status`",
         "diagnosis": "why the runner paused or failed it, else empty",
         "weak_teacher": "why the teacher is no better than chance, else empty",
         "note": "free text",
@@ -84,6 +97,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "seconds": "running time",
         "folder": "relative to the workspace",
         "log_tail": "last lines of its log",
+        "versions": "of Python and of packages, by name, as its worker reported them",
     },
     "checkpoint": {
         "role": "best or last",
@@ -104,6 +118,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "study": "study of its trial",
         "trial": "trial that it came from",
         "metrics": "verified scores on the report split, and measurements",
+        "optimism": "by score, validation minus report: `difference`, `low` and `high` of its 95 % interval",
         "forced": "whether a mismatch was accepted",
         "note": "free text",
         "detail": "why it was refused or failed, else empty",
@@ -147,7 +162,9 @@ SHAPES: dict[str, dict[str, str]] = {
     },
     "machine": {
         "machine": "name",
-        "ssh": "host that ssh is called with; empty for a folder of this machine",
+        "ssh": "host that ssh is called with; empty without ssh",
+        "ray": "head of the Ray cluster that it is a node of; empty without Ray",
+        "node": "which node of it; empty for its only one",
         "folder": "where everything is kept there",
         "slots": "number of workers there",
         "answered_at": "Unix time of its last answer to a runner, or null",
@@ -298,6 +315,13 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
         "metrics": all_metrics(trial),
         "rank": view.position(trial.number),
         "frontier": bool(row and row.on_frontier),
+        "repeats": repeats_row(view, trial),
+        "p_frontier": chance(view, trial),
+        "intervals": {
+            name: list(ends)
+            for name in ([] if view.certainty is None else view.certainty.errors)
+            if (ends := interval(view, trial, name)) is not None
+        },
         "feasible": row.feasible if row else None,
         "dominated_by": row.dominated_by if row else None,
         "gain": view.gain.get(trial.number),
@@ -315,6 +339,19 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
     }
 
 
+def repeats_row(view: StudyView, trial: Trial) -> dict[str, Any] | None:
+    """The point of a trial that others repeat."""
+    group = view.repeats.get(trial.number)
+    if group is None:
+        return None
+    return {
+        "trials": list(group.members),
+        "seeds": group.seeds,
+        "means": dict(group.means),
+        "spreads": dict(group.spreads),
+    }
+
+
 def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
     """One study."""
     return {
@@ -327,6 +364,7 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "frontier": [t.number for t in view.frontier],
         "progress": view.progress(),
         "hypervolume": view.hypervolume,
+        "hypervolume_interval": _pair(None if view.certainty is None else view.certainty.hypervolume),
         "diagnosis": view.study.diagnosis,
         "weak_teacher": view.weak_teacher,
         "note": view.outline.note,
@@ -336,6 +374,10 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "created_at": view.study.created_at,
         "finished_at": view.study.finished_at,
     }
+
+
+def _pair(found: tuple[float, float] | None) -> list[float] | None:
+    return None if found is None else list(found)
 
 
 def node_of(attempt: Attempt) -> str:
@@ -366,7 +408,14 @@ def attempt_row(attempt: Attempt, trial: int | None, *, now: float) -> dict[str,
         "seconds": (attempt.ended_at or now) - attempt.started_at,
         "folder": attempt.folder,
         "log_tail": attempt.log_tail,
+        "versions": versions_of(attempt),
     }
+
+
+def versions_of(attempt: Attempt) -> dict[str, str]:
+    """What its worker ran with; empty if it has not reported that."""
+    found: dict[str, str] = attempt.outcome.get("versions", {})
+    return found
 
 
 def checkpoint_row(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -387,6 +436,7 @@ def model_row(
         "study": study,
         "trial": trial,
         "metrics": version.metrics,
+        "optimism": {name: asdict(one) for name, one in of_report(version.report, version.metrics).items()},
         "forced": version.forced and bool(version.report.get("problem")),
         "note": version.note,
         "detail": version.detail,

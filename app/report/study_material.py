@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bertdistill.app.draw.curves import Curve
+from bertdistill.app.report.records import versions_of
+from bertdistill.app.report.summary import versions_text
+from bertdistill.app.views.certain import with_certainty
 from bertdistill.app.views.view import StudyView, chart_axes, make_view
 from bertdistill.engine.analysis.joined import is_plane
 from bertdistill.engine.contract.errors import WorkerFailed
@@ -46,6 +49,8 @@ class Material:
     """The best checkpoint of each trial of the frontier, with its number."""
     models: Sequence[ModelVersion]
     """What was promoted."""
+    versions: Mapping[str, int]
+    """What workers ran with, and how many attempts did."""
     cascades: Sequence[Joined] = ()
     importances: Sequence[Importances] = ()
     unweighed: str = ""
@@ -65,15 +70,18 @@ def read_material(db: Database, workspace: Workspace, name: str, ask: Ask | None
         study = reads.study(session, name)
         view = make_view(study, outline(study), reads.trials(session, study.id))
         view = replace(view, screened=tuple(reads.screened(session, study.id)))
+        view = with_certainty(view, session, workspace)
         front = [trial for trial in view.frontier if not trial.archived]
         rows = {trial.id for trial in view.trials}
         weights = [(t.number, one) for t in front if (one := _best(session, t)) is not None]
+        attempts = reads.attempts(session, study_id=study.id)
         found = Material(
             view,
             _curves(session, view, (front or [t for t in view.trials if not t.archived])[:MOST_CURVES]),
-            _failed(reads.attempts(session, study_id=study.id, ended=True)),
+            _failed([one for one in attempts if one.ended_at is not None]),
             weights,
             [one for one in reads.model_versions(session) if one.trial_id in rows],
+            Counter(words for one in attempts if (words := versions_text(versions_of(one)))),
             _cascades(session, workspace, view, front[:MOST_CURVES]),
         )
     return _weighed(found, workspace, ask or ask_importances)

@@ -11,8 +11,10 @@ from html import escape
 from pathlib import Path
 
 from bertdistill.app.draw.svg import CHART_STYLE
-from bertdistill.app.report.study_material import Material, read_material
+from bertdistill.app.report.pictures import frontier_picture, score_picture
+from bertdistill.app.report.study_material import Material, read_material, score_metrics
 from bertdistill.app.report.study_report import Grid, Section, sections
+from bertdistill.app.report.study_summary import plane
 from bertdistill.app.report.table_page import lines_html, page_html, table_html, table_markdown
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.engine.contract.errors import InvalidRequest
@@ -20,6 +22,8 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store.db import open_db
 
 FORMATS = ("html", "md")
+CHARTS = "svg"
+"""Instead of a format: the charts alone."""
 LONGEST_LINE = 2000
 LONGEST_CODE = 200_000
 REPORT_STYLE = """
@@ -34,6 +38,19 @@ def report_page(found: Material, kind: str) -> str:
     """The report in one of the formats."""
     title, parts = f"Study {found.view.study.name}", sections(found)
     return _html(title, parts) if kind == "html" else _markdown(title, parts)
+
+
+def charts_of(found: Material) -> dict[str, str]:
+    """The charts of the report as pictures of their own, by the names of their files."""
+    view, charts = found.view, {}
+    x, y, why_not = plane(view)
+    if not why_not:
+        charts["frontier.svg"] = frontier_picture(view, x=x, y=y, cascades=found.cascades)
+    for metric in score_metrics(view):
+        if metric in found.curves:
+            name = "".join(char if char.isalnum() else "-" for char in metric)[:60]
+            charts[f"curves-{name}.svg"] = score_picture(view, metric, found.curves[metric])
+    return charts
 
 
 def _html(title: str, parts: list[Section]) -> str:

@@ -14,7 +14,7 @@ from bertdistill.app.report.analysis_text import METHOD_NAMES, scenario_cells, s
 from bertdistill.app.report.pictures import frontier_picture, score_picture
 from bertdistill.app.report.study_material import Material, score_metrics
 from bertdistill.app.report.study_summary import plane, report_trials, summary_lines
-from bertdistill.app.report.summary import Page, chart, ranked_row
+from bertdistill.app.report.summary import CHANCE, Page, chart, ranked_row
 from bertdistill.app.report.table_page import Column, Table
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.analysis import study_scenarios
@@ -105,22 +105,24 @@ def _frontier(found: Material) -> Section:
 
 def _ranked(found: Material) -> Section:
     view, trials = found.view, report_trials(found.view)
-    names = columns(view)
+    names, chances = columns(view), [] if view.certainty is None else [CHANCE]
     shown = trials[:MOST_ROWS]
     cells = [ranked_row(view, trial, names, Page()) for trial in shown]
     front = ["yes" if row[0] else "" for row in cells]
     order = "in ranked order: the frontier, then by distance to it, then those without a rank"
     grids = [
         grid(
-            ["trial", "frontier", "state", *names, "gain", "remark"],
+            ["trial", "frontier", "state", *names, *chances, "gain", "remark"],
             [[row[1], mark, *row[2:-1]] for row, mark in zip(cells, front, strict=True)],
             f"{len(shown):,} trials {order}",
-            numbers=[*names, "gain"],
+            numbers=[*names, *chances, "gain"],
             kinds=["frontier" if mark else "" for mark in front],
         ),
         grid(["trial", "parameters"], [[row[1], row[-1]] for row in cells], "Parameters, in the same order"),
     ]
     notes = ["gain: what a trial added to the hypervolume, as a share of the unit box, when it finished"]
+    if chances:
+        notes.append(f"{CHANCE}: the probability that its point is on the frontier of true scores; see docs/noise.md")
     if left_out := len(trials) - len(shown):
         notes.append(f"{left_out:,} more trials are left out; `engine export --format csv` has all of them")
     if archived := len(view.trials) - len(trials):
@@ -240,6 +242,8 @@ def _origins(found: Material) -> Section:
 def _facts(found: Material) -> Iterator[tuple[str, str]]:
     study, facts = found.view.study, found.view.facts
     yield "written by", f"bertdistill-tui {version('bertdistill-tui')}"
+    for words, attempts in found.versions.items():
+        yield f"workers of {attempts:,} attempts", words
     yield "study created", _moment(study.created_at)
     if study.finished_at is not None:
         yield "study finished", _moment(study.finished_at)

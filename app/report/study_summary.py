@@ -9,7 +9,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.format import metric
 from bertdistill.app.views.study_card import WITHIN, best_trial, smaller, smallest_trial
 from bertdistill.app.views.trial_columns import value_of
-from bertdistill.app.views.view import StudyView, chart_axes
+from bertdistill.app.views.view import StudyView, chart_axes, with_spread
 from bertdistill.engine.study.outline import LOG, PROGRAM
 from bertdistill.store.rows import Trial, TrialState
 
@@ -103,14 +103,21 @@ def _results(view: StudyView) -> Iterator[str]:
             yield f"No trial is within {WITHIN:g} point of the teacher; the one with the best {size} is {words}."
         else:
             yield f"The one with the best {size} is {words}."
-    yield f"On the frontier: {len(view.frontier)} of {len(view.ranked)} ranked trials."
+    repeated = "" if view.points == len(view.ranked) else f" points, which {len(view.ranked)} trials measured"
+    yield f"On the frontier: {len(view.frontier)} of {view.points} ranked {repeated.lstrip() or 'trials'}."
+    if (certainty := view.certainty) is not None and certainty.hypervolume is not None:
+        dominated = [number for number in certainty.on_frontier if not view.ranked[number].on_frontier]
+        tied = sum(map(certainty.plausible, dominated))
+        low, high = certainty.hypervolume
+        more = f" {tied} more cannot be told apart from it." if tied > 0 else ""
+        yield f"The hypervolume is {view.hypervolume:.3f}; that of true scores is {low:.3f} to {high:.3f} (95 %).{more}"
 
 
 def _trial_words(view: StudyView, trial: Trial, size: str, score: str) -> str:
     """`#14 (bilstm): accuracy 88.1, params 1.2M, 18.9 times smaller than the teacher`."""
-    values = view.values(trial)
+    values = view.means(trial)
     family = value_of(trial, "family")
-    words = [f"{score} {metric(score, values.get(score))}"]
+    words = [f"{score} {with_spread(view, trial, score)}"]
     if size != score:
         words.append(_amount(size, values.get(size)))
         factor = smaller(size, values.get(size), view.teacher.get(size), least=SLIGHTLY)

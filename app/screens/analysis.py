@@ -6,8 +6,9 @@ It computes nothing: each tab reads values of the engine and draws them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -88,6 +89,8 @@ seconds; everything else follows the study live.
         )
         self.tabs = {tab.NAME: tab for tab in every}
         self.current = ImportanceTab.NAME if number is None else ErrorsTab.NAME
+        self._starts: dict[str, int] = {}
+        """Where the name of each tab begins in their line."""
         for tab in every:
             tab.go_to(number)
 
@@ -112,12 +115,20 @@ seconds; everything else follows the study live.
         names = list(self.tabs)
         whole = sum(len(name) + 5 for name in names) <= self.size.width
         text = Text(no_wrap=True, overflow="ellipsis")
+        self._starts = {}
         for place, name in enumerate(names, start=1):
+            self._starts[name] = text.cell_len
             if name == self.current:
                 text.append(f"[{place} {name}]", "bold reverse")
             else:
                 text.append(f" {place} {name} " if whole else f" {place} ", "dim")
         self.query_one("#analysis-tabs", Line).say(text)
+
+    def jumps(self) -> list[tuple[int, int, Callable[[], object]]]:
+        """The tabs, too."""
+        line = self.query_one("#analysis-tabs").region
+        tabs = [(line.x + 1 + start, line.y, partial(self.action_tab, name)) for name, start in self._starts.items()]
+        return [*super().jumps(), *tabs]
 
     # ------------------------------------------------------------------------------------------------ reading, showing
 
@@ -128,7 +139,7 @@ seconds; everything else follows the study live.
 
     def read(self, reader: Reader) -> AnalysisNews:
         name = self.current
-        view = reader.view(self.study_name)
+        view = reader.certain(self.study_name)
         return AnalysisNews(view, name, self.tabs[name].read(view))
 
     def show(self, news: AnalysisNews) -> None:

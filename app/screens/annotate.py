@@ -45,7 +45,7 @@ class AnnotateDialogue(Writing):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialogue", can_focus=False):
-            yield Label(Text(f"Note of trial #{self._number}"))
+            yield Label(Text(f"Note of trial #{self._number}; f4 edits it with $EDITOR"))
             yield TextArea(self._note, id="note", soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
             yield Label(Text("Tags, separated by spaces, such as keep or too-slow"))
             yield Input(self._tags, id="tags", max_length=LONGEST_LINE)
@@ -73,6 +73,14 @@ class AnnotateDialogue(Writing):
             self.action_write()
         else:
             self.action_cancel()
+
+    def action_edit_note(self) -> None:
+        """In the person's own editor; what it leaves is in the field, to be written or not."""
+        field = self.query_one("#note", TextArea)
+        text = self.ui.edit_text(field.text, "note.md")
+        if text is not None:
+            field.text = safe(text.rstrip("\n"), LONGEST_NOTE + 1)
+            field.move_cursor(field.document.end)
 
     def action_write(self) -> None:
         """Write what was changed; an invalid tag, or a database that cannot be written, keeps the dialogue open."""

@@ -18,7 +18,7 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.analysis import outcome
+from bertdistill.app.views.analysis import compared, ties
 from bertdistill.app.views.curves import TrialCurve
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.comparison_table import comparison_columns, comparison_rows
@@ -83,9 +83,9 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
 
     def read(self, reader: Reader) -> CompareNews:
         numbers = self.numbers
-        view = reader.view(self.study_name)
+        view = reader.certain(self.study_name)
         trials = [trial for number in numbers if (trial := view.trial(number)) is not None]
-        comparison = compare([outcome(view, trial) for trial in trials], view.objectives)
+        comparison = compare(compared(view, trials), view.objectives, ties(view, trials))
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         curves, names = reader.curves(
             view, numbers, lambda n: self._curves.wanted(n, len(numbers), view.scores), columns

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+from bertdistill.app.children.analysis_process import ask_outlook
 from bertdistill.app.draw.canvas import Drawing
 from bertdistill.app.draw.curves import Curve, curves_drawing
-from bertdistill.app.report.analysis_text import since_words
-from bertdistill.app.screens.analysis_tab import ChartTab, numbered
+from bertdistill.app.report.analysis_text import outlook_text, since_words
+from bertdistill.app.screens.analysis_tab import ChartTab, Rest, numbered
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.analysis import study_growth
 from bertdistill.app.views.view import StudyView
@@ -17,6 +19,7 @@ from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.growth import Step
+from bertdistill.store.errors import BertDistillError
 
 BAR = 12
 
@@ -32,15 +35,37 @@ class GrowthTab(ChartTab):
         self._by_gain = False
         self._steps: list[Step] = []
         self._front: frozenset[int] = frozenset()
+        self._true: tuple[float, float] | None = None
+        """The interval of the hypervolume of true scores."""
         self._began = False
         self._listed: tuple[Any, ...] = (None,)
+        self._rest = Rest()
+        self._asked: list[Step] | None = None
+        """The steps after which was asked what the next trials are worth."""
+        self._asking = False
+        self._outlook = ""
 
     def read(self, view: StudyView) -> list[Step]:
         return self.made_once(view, lambda: study_growth(view))
 
     def show(self, view: StudyView, content: list[Step]) -> None:
         self._front = frozenset(number for number, row in view.ranked.items() if row.on_frontier)
+        self._true = None if view.certainty is None else view.certainty.hypervolume
         self._steps = content
+        if content and content is not self._asked and not self._asking and self._rest.over(time.monotonic()):
+            self._asked, self._asking, self._outlook = content, True, ""
+            self.run_worker(self._ask(), exclusive=True, group="outlook")
+        self.again()
+
+    async def _ask(self) -> None:
+        """In a process of its own, as the model needs libraries that the app does not load."""
+        began = time.monotonic()
+        try:
+            self._outlook = outlook_text(await ask_outlook(self.ui.workspace, self._study))
+        except (BertDistillError, OSError) as error:
+            self._outlook = str(error)
+        self._asking = False
+        self._rest = Rest(began, time.monotonic())
         self.again()
 
     # ------------------------------------------------------------------------------------------------------- drawing
@@ -117,7 +142,9 @@ class GrowthTab(ChartTab):
         if not self._steps:
             return "hypervolume"
         last = self._steps[-1]
-        return f"hypervolume {last.hypervolume:.3f} after {last.trials} trials; {since_words(self._steps)}"
+        ends = "" if self._true is None else f" (true {self._true[0]:.3f} to {self._true[1]:.3f})"
+        news = self._outlook or since_words(self._steps)  # the outlook tells more, once it is known
+        return f"hypervolume {last.hypervolume:.3f}{ends} after {last.trials} trials; {news}"
 
     def can(self, action: str) -> bool:
         return action in ("other_view", "order") and bool(self._steps)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -24,6 +25,7 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.search import SearchField, Searching
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 
@@ -84,6 +86,8 @@ class LiveScreen(Hosted, Screen[Any]):
 
     tells: ClassVar[bool] = False
     """Whether the outcome of an action is shown in a line above the footer: a toast would hide the end of the page."""
+    searches: ClassVar[bool] = False
+    """Whether it has a log that can be searched."""
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     _trouble = Text()
@@ -105,6 +109,8 @@ class LiveScreen(Hosted, Screen[Any]):
         yield from self.body()
         if self.tells:
             yield Line(id="outcome")
+        if self.searches:
+            yield SearchField()
         yield Keys(id="keys")
         yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
 
@@ -193,6 +199,14 @@ class LiveScreen(Hosted, Screen[Any]):
         if shown and not self.has_class("-wide"):
             self.ui.tell("The inspector is shown in windows of at least 100 columns.")
         self.call_after_refresh(self.follow)
+
+    @on(Searching)
+    def search_in(self, event: Searching) -> None:
+        self.query_one(SearchField).open(event.pane)
+
+    def jumps(self) -> list[tuple[int, int, Callable[[], object]]]:
+        """Where a letter may lead: column and line of its label, and what goes there."""
+        return [(one.region.x + 1, one.region.y, partial(self.set_focus, one)) for one in self.focus_chain]
 
     def _use_panes(self) -> None:
         """Inspector and sizes of panes as they are remembered."""

@@ -30,6 +30,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe, safe_line
 from bertdistill.app.views import verification
+from bertdistill.app.views.certain import luck_words
 from bertdistill.app.views.promotion_card import promotion_card
 from bertdistill.app.views.verification import VERIFYING, Verification
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
@@ -127,7 +128,7 @@ the app. A refused one can be exported by force: the card then says so.
     # ---------------------------------------------------------------------------------------------------- reading
 
     def read(self, reader: Reader) -> PromoteNews:
-        view = reader.view(self.study_name)
+        view = reader.certain(self.study_name)
         trial = view.trial(self.number)
         if trial is None:
             raise NotFound(f"study {self.study_name!r} has no trial {self.number}")
@@ -200,7 +201,10 @@ the app. A refused one can be exported by force: the card then says so.
         self._judge()
         earlier = [v for v in news.versions if v.trial_id == news.trial.id]
         words = ", ".join(f"{v.name}:{v.version} {v.state}" for v in reversed(earlier))
-        text = Text(f"Promoted before: {safe_line(words, 400)}" if words else "", "dim")
+        before = f"Promoted before: {safe_line(words, 400)}" if words else ""
+        luck = luck_words(news.view, news.trial)
+        selection = f"Selection: {luck}. The report split will tell." if luck else ""
+        text = Text("\n".join(filter(None, (selection, before))), "dim")
         self.query_one("#earlier", Static).update(text)
 
     def follow(self) -> None:

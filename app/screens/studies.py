@@ -23,7 +23,7 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.study_card import study_card
-from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, chart_axis
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
@@ -306,7 +306,7 @@ def _best(view: StudyView) -> str:
     """The frontier's points, best first, as far as they fit."""
     words = []
     for trial in view.frontier[:4]:
-        values = all_metrics(trial)
+        values = view.means(trial)
         pair = " ".join(fmt.metric(o.metric, values.get(o.metric)) for o in view.objectives[:2])
         words.append(f"#{trial.number} {pair}")
     return "  ".join(words)

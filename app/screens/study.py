@@ -78,6 +78,7 @@ class StudyScreen(LiveScreen):
     """The live study. `1`–`4` go to a pane, and choose the only one where the window is narrow."""
 
     PLACE = "study"
+    searches = True
     BINDINGS: ClassVar = bindings("study")
     panes: ClassVar = {name: name for name in PANES}
     HELP = """
@@ -155,7 +156,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     # ---------------------------------------------------------------------------------------------------- reading
 
     def read(self, reader: Reader) -> StudyNews:
-        view = self._by_axes(reader.view(self.study_name))
+        # From the second look on: neither certainty nor cascades may hold up the first picture.
+        late = self.news is not None
+        view = self._by_axes(reader.certain(self.study_name) if late else reader.view(self.study_name))
         with reader.session() as session:
             live = [a for a in reads.live_attempts(session) if a.study_id == view.study.id]
             notices = reads.notices(session, study_id=view.study.id, limit=100)
@@ -223,8 +226,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         self._show_trials(news)
         if is_first:  # the list is painted before the charts are drawn
             self.call_after_refresh(self._show_charts)
-            if news.view.classifies and self._frontier.places_cascades(news.view):
-                self.call_after_refresh(self.ui.look_again)
+            self.call_after_refresh(self.ui.look_again)
         else:
             self._show_charts()
         self._show_log(news)

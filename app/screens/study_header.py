@@ -79,6 +79,9 @@ def _budget(view: StudyView, *, ascii_only: bool) -> Text:
 def _hypervolume(view: StudyView) -> Text:
     """The hypervolume and what the newest trial added to it."""
     text = Text(f"hypervolume {view.hypervolume:.3f}")
+    if view.certainty is not None and view.certainty.hypervolume is not None:
+        low, high = view.certainty.hypervolume
+        text.append(f" ({low:.3f} to {high:.3f})", "dim")
     newest = list(view.gain.values())[-1:]  # they are in the order of finishing
     if newest and newest[0] > 0:
         text.append(f" {fmt.gain(newest[0])}", "green")

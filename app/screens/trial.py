@@ -66,6 +66,7 @@ class TrialScreen(LiveScreen):
     """A trial of a study; `J` and `K` go to its neighbours in the ranked list."""
 
     PLACE = "trial"
+    searches = True
     BINDINGS: ClassVar = bindings("trial")
     panes: ClassVar = {name: f"trial-{name}" for name in PANES}
     HELP = """
@@ -110,7 +111,7 @@ mentions another trial opens it, `escape` returns.
 
     def read(self, reader: Reader) -> TrialNews:
         number = self.number
-        view = reader.view(self.study_name)
+        view = reader.certain(self.study_name)
         trial, details = reader.details(view, number)
         with reader.session() as session:
             done = trial.state == TrialState.COMPLETE
@@ -152,7 +153,7 @@ mentions another trial opens it, `escape` returns.
         self._curves.show(news.curves, news.series)
         log = self.query_one(LogPane)
         log.show_lines(news.log, empty="The worker has not written anything.")
-        entitle(log, title=news.log_title)
+        log.call_it(news.log_title)
         self.refresh_keys()
 
     def _show_facts(self, news: TrialNews) -> None:

@@ -82,6 +82,14 @@ def metric(name: str, value: float | None, *, unit: bool = False) -> str:
     return text + (f" {known.unit}" if unit and known.unit else "")
 
 
+def spread(name: str, value: float | None) -> str:
+    """How far a metric varies, with the digits of the metric itself: next to 87.30, 0.0637 is 0.06."""
+    known = METRICS.get(name)
+    if known is None or known.unit != "%" or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return metric(name, value)
+    return f"{value:.{known.decimals}f}" if abs(value) >= 10**-known.decimals else f"{value:.2g}"
+
+
 def rate(value: float) -> str:
     """Units a second: `12.5`, `410`, `15,080`; never with an exponent."""
     return f"{value:,.0f}" if abs(value) >= 100 else setting(value)
@@ -147,9 +155,13 @@ def signed(value: float | None, decimals: int = 2) -> str:
 
 
 def gain(value: float | None) -> str:
-    """What a trial added to the hypervolume: `+0.021`, `<0.001`, or `0`; empty without one."""
+    """What a trial added to the hypervolume: `+0.021`, `<0.001`, or `0`; `-0.032` where a repeat took from it. Empty
+    without one.
+    """
     if value is None:
         return ""
+    if value <= -SMALLEST_GAIN:
+        return f"{value:.3f}"
     return f"+{value:.3f}" if value >= SMALLEST_GAIN else f"<{SMALLEST_GAIN:g}" if value > 0 else "0"
 
 

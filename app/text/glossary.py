@@ -55,7 +55,8 @@ dominated | dominated by: Another trial is at least as good in every objective a
     dominated by #7.
 hypervolume | covered | volume | HV: The share of the chart's plane that the frontier covers, between 0 and 1. It
     grows as better trials are found; the number after it is what the newest trial added.
-gain: What a trial added to the hypervolume when it finished: 0 if others were already better.
+gain: What a trial added to the hypervolume when it finished: 0 if others were already better. A repeat takes away
+    what a lucky seed had gained.
 rank | by rank: Place in the list: the frontier first, then by distance to it, then trials that miss a threshold.
 distance: How far a trial would have to improve to reach the frontier, as a share of each objective's range; sizes
     count by their logarithm.
@@ -156,6 +157,16 @@ promote | promotion: Load a checkpoint in a clean process, score it again, compa
 verification | verified: The checks of a promotion: weights, recorded score, report split, latency, export.
 - recorded | recorded scores: The score that the worker stored when it trained the model.
 - repeated: The score of the same weights, computed again in a clean process.
+## noise.md
+repeats | repeat of | seeds: Trials with the same settings but for the seed. They are ranked and drawn by their means; ±
+    is the standard deviation over the seeds.
+on frontier | p_frontier: The probability that a point is on the frontier of true scores: with other examples and
+    seeds, others might be better.
+tied: Dominated, but not told apart from the frontier: it is on it with a probability of at least 5 %. Marked ☆.
+- tie: The difference is within what other examples and seeds would change.
+luck | selection: How far the score is expected to fall when it is measured on other examples: the best of many is
+    partly the luckiest.
+optimism: Validation score minus report score. The model was chosen by the first.
 ## report.md
 digest of the validation split: A checksum of the examples in it: equal digests mean the same examples.
 sha256: Checksum of the weights: equal ones mean the same file.

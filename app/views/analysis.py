@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bertdistill.app.text import format as fmt
 from bertdistill.app.views.view import StudyView, all_metrics, make_view
-from bertdistill.engine.analysis.comparison import Comparison
+from bertdistill.engine.analysis.comparison import Comparison, MetricRow, Tie
 from bertdistill.engine.analysis.coordinates import Parallel, Slice, slices
 from bertdistill.engine.analysis.error_analysis import CLASSES, Classified, Confusion, Judged, QuestionErrors, Tally
 from bertdistill.engine.analysis.growth import Step, growth
@@ -29,7 +30,7 @@ from bertdistill.store.rows import Trial, TrialState
 
 def outcome(view: StudyView, trial: Trial) -> Outcome:
     """One trial as the analyses see it."""
-    row = view.ranked.get(trial.number)
+    row, group = view.ranked.get(trial.number), view.repeats.get(trial.number)
     return Outcome(
         number=trial.number,
         params=trial.params,
@@ -42,7 +43,42 @@ def outcome(view: StudyView, trial: Trial) -> Outcome:
         finished_at=trial.finished_at,
         hours=trial.busy_seconds / 3600,
         study=view.study.name,
+        point=None if group is None else group.first,
     )
+
+
+def point_outcome(view: StudyView, trial: Trial) -> Outcome:
+    """The same with the means over the repeats of its point."""
+    one, group = outcome(view, trial), view.repeats.get(trial.number)
+    if group is None:
+        return one
+    baseline = view.baseline_number in group.members
+    return dataclasses.replace(one, values=group.means, baseline=baseline, seeds=group.seeds, spreads=group.spreads)
+
+
+def compared(view: StudyView, trials: Sequence[Trial]) -> list[Outcome]:
+    """Trials to be compared: by the means of their points, but repeats of one point by what each of them scored."""
+    groups = [view.repeats.get(trial.number) for trial in trials]
+    firsts = [group.first for group in groups if group is not None]
+    one_point = len(set(firsts)) < len(firsts)
+    return [outcome(view, trial) if one_point else point_outcome(view, trial) for trial in trials]
+
+
+def ties(view: StudyView, trials: Sequence[Trial]) -> Tie | None:
+    """Whether differences of these trials' points are within their noise; None where that is not known.
+
+    Of repeats of one point it is not: each has the noise of its seed, of which one says little.
+    """
+    firsts = [group.first if (group := view.repeats.get(t.number)) else t.number for t in trials]
+    found = view.certainty
+    if found is None or len(set(firsts)) < len(firsts):
+        return None
+    return lambda metric, one, other, gap: found.tie(metric, firsts[one], firsts[other], gap)
+
+
+def points(view: StudyView) -> list[Outcome]:
+    """Every point, by the number of the trial that stands for it."""
+    return [point_outcome(view, trial) for trial in sorted(view.trials, key=lambda t: t.number) if view.leads(trial)]
 
 
 def outcomes(view: StudyView) -> list[Outcome]:
@@ -53,7 +89,7 @@ def outcomes(view: StudyView) -> list[Outcome]:
 def study_scenarios(view: StudyView) -> ScenarioTable:
     """The scenario table against the baseline and the teacher: its size, and its scores on the validation split."""
     has_baseline = view.outline.spec is not None and view.outline.spec.baseline is not None
-    found = outcomes(view)
+    found = points(view)
     table = scenarios(found, view.objectives, view.teacher, chance=view.chance, has_baseline=has_baseline)
     if view.study.kind == SEARCH:
         return table
@@ -193,6 +229,7 @@ def comparison_row(found: Comparison, *, every: bool = False) -> dict[str, Any]:
     names = trial_names(found)
     return {
         "trials": names,
+        "seeds": dict(zip(names, found.seeds, strict=True)),
         "settings": [
             {"name": row.name, "same": row.same, "searched": row.searched}
             | {"values": dict(zip(names, row.values, strict=True))}
@@ -203,12 +240,23 @@ def comparison_row(found: Comparison, *, every: bool = False) -> dict[str, Any]:
                 "name": row.name,
                 "objective": row.objective,
                 "values": dict(zip(names, row.values, strict=True)),
+                "spreads": dict(zip(names, row.spreads, strict=True)),
                 "differences": {name: _gap(gap) for name, gap in zip(names, row.differences, strict=True)},
                 "verdicts": dict(zip(names, row.verdicts, strict=True)),
             }
             for row in found.metrics
         ],
     }
+
+
+def mean_texts(row: MetricRow) -> list[str]:
+    """The value of each trial; `87.30 ± 0.41` where it is a mean over seeds."""
+    spreads = row.spreads or (None,) * len(row.values)
+    texts = [fmt.metric(row.name, value) for value in row.values]
+    return [
+        text if spread is None else f"{text} ± {fmt.spread(row.name, spread)}"
+        for text, spread in zip(texts, spreads, strict=True)
+    ]
 
 
 def comparison_rows(found: Comparison, *, every: bool = False) -> list[dict[str, Any]]:

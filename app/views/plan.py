@@ -17,6 +17,7 @@ from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation, with_transfer
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
 from bertdistill.app.views.inputs import Inputs, read_inputs
+from bertdistill.app.views.plan_memory import main_memory, memory_text
 from bertdistill.app.views.plan_sizes import student_sizes
 from bertdistill.app.views.plan_time import time_text
 from bertdistill.app.views.pretrain_plan import pretraining, pretraining_words
@@ -159,7 +160,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
     }
     if far := [safe_line(name, 64) for name in spec.runner.machines if name != LOCAL]:
-        facts["sent to machines"] = sent_words(far, disk, _file_bytes(spec.data.train), unknown)
+        shared = (planned["supernet"] or {}).get("bytes") or 0
+        facts["sent to machines"] = sent_words(far, disk, _file_bytes(spec.data.train) + shared, unknown)
     for column in planned["columns"]:
         facts[f"column {safe_line(column['name'], 60)}"] = _column_text(column)
     if planned["labels"]:
@@ -174,6 +176,8 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts["stages"] = stage_words(planned["layer_stages"])
     if planned.get("time"):
         facts["time"] = time_text(spec, planned["time"])
+    if planned.get("memory"):
+        facts["memory"] = memory_text(spec, planned["memory"], main_memory(spec))
     if sizes["refused"]:
         facts["refused"] = f"{sizes['refused']} of {sizes['students']} architectures cannot be built and are skipped"
     for parameter in spec.search:

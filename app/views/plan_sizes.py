@@ -37,7 +37,7 @@ def student_sizes(
         teacher_shape=teacher.to_dict() if teacher else {},
     )
     found, gflops, trained, refused = [], [], 0, 0
-    for settings in _students(spec):
+    for settings in students(spec):
         try:
             metrics = known(spec, facts, settings)
         except ConfigError:
@@ -63,7 +63,7 @@ def _dense(spec: StudySpec, facts: Prepared, settings: Settings) -> dict[str, fl
     return known(spec, facts, replace(settings, pruning=sparsity.NONE))
 
 
-def _students(spec: StudySpec) -> Iterator[Settings]:
+def students(spec: StudySpec) -> Iterator[Settings]:
     """Every architecture of the space; of a long range only the ends, because size grows with each of them."""
     wanted = {*SIZE_KEYS, "recipe"}  # a recipe may set any of them
     if {*possible(spec, "pruning_scope")} & sparsity.STRUCTURES.keys():

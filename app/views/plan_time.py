@@ -29,11 +29,11 @@ def measured_time(db: Database, spec: StudySpec) -> dict[str, Any] | None:
     """`trial_seconds` (worker time of one trial), `pass_seconds` (of one pass over the data), `seconds` (all of the
     budget in its slots, or None when the machine decides how many there are), and the `study` and number of `trials`
     that were measured; None without any."""
-    wanted = _sized(spec)
+    wanted = sized(spec)
     with db.read() as session:
         for study in reversed(reads.studies(session)):
             found = outline(study).spec  # logged runs have none
-            if found is None or _sized(found) != wanted:
+            if found is None or sized(found) != wanted:
                 continue
             complete = [t for t in reads.trials(session, study.id) if t.state == TrialState.COMPLETE]
             complete = [t for t in complete if not t.settings.get("pretrain_epochs")]  # once for many trials
@@ -56,7 +56,7 @@ def time_text(spec: StudySpec, time: Mapping[str, Any]) -> str:
     return f"about {fmt.duration(time['seconds'])} in {slots}, {one} {source}"
 
 
-def _sized(spec: StudySpec) -> tuple[Any, ...]:
+def sized(spec: StudySpec) -> tuple[Any, ...]:
     return spec.task, *(getattr(spec.data, key) for key in SIZED)
 
 

@@ -12,8 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
+from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.program import PARAM_PREFIX, PARAMS, placeholders
+from bertdistill.engine.launch.inputs import program_input
+from bertdistill.engine.launch.machines import LOCAL
 from bertdistill.engine.study import space
 from bertdistill.engine.study.program_section import unpassed
 from bertdistill.engine.study.study_spec import StudySpec
@@ -36,6 +40,9 @@ def program_problems(spec: StudySpec) -> Iterator[str]:
         yield f"program.command: {name} is not a program {where}. Correct it, or set program.directory."
         return
     script = rest[0] if rest and INTERPRETER.fullmatch(Path(name).name) else ""
+    for entry in spec.program.files:
+        if not (directory / entry).exists():
+            yield f"program.files: {entry} is not in {directory}. Correct it, or set program.directory."
     if script and not script.startswith("-") and not any(placeholders([script])) and not (directory / script).is_file():
         yield f"program.command: {script} is not a file in {directory}. Correct it, or set program.directory."
 
@@ -58,6 +65,12 @@ def program_notes(spec: StudySpec) -> Iterator[str]:
             f"${PARAM_PREFIX}NAME, in the JSON file ${PARAMS}, and in bertdistill.start().params"
         )
 
+    if far := [name for name in spec.runner.machines if name != LOCAL]:
+        yield (
+            f"note: {', '.join(far)}: they get a copy of program.files; the program itself, its packages and all other "
+            "paths must exist there"
+        )
+
 
 def program_plan(spec: StudySpec) -> dict[str, Any]:
     """What `plan.make_plan` reports of a program."""
@@ -68,7 +81,19 @@ def program_plan(spec: StudySpec) -> dict[str, Any]:
         "distinct": space.count(spec.search, spec.fixed),
         "command": list(spec.program.command),
         "directory": spec.program.directory,
+        "sent_bytes": _sent_bytes(spec),
     }
+
+
+def _sent_bytes(spec: StudySpec) -> int | None:
+    """What each other machine gets; None without one, or if a file is missing, which is a problem of its own."""
+    assert spec.program is not None
+    if all(name == LOCAL for name in spec.runner.machines):
+        return None
+    try:
+        return program_input(Path(spec.program.directory), spec.program.files).size
+    except LaunchError:
+        return None
 
 
 def program_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
@@ -84,5 +109,8 @@ def program_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]
         "a trial": f"at most {minutes:g} minutes" if minutes else "no time limit",
         "baseline": "trial 0" if spec.baseline is not None else "none: the file has no [baseline]",
     }
+    if planned["sent_bytes"] is not None:
+        far = [safe_line(name, 64) for name in spec.runner.machines if name != LOCAL]
+        facts["sent to machines"] = f"{', '.join(far)}: {fmt.size(planned['sent_bytes'])} to each, once"
     facts |= {f"fixed {name}": safe_line(str(value), 100) for name, value in spec.values.items()}
     return facts | {f"search {one.name}": safe_line(space.describe(one), 300) for one in spec.search}

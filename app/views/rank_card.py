@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bertdistill.app.text import format as fmt
-from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.views.certain import chance, chance_words, luck_words
+from bertdistill.app.views.view import StudyView, seeds_words, with_spread
 from bertdistill.engine.analysis.outcomes import Difference, difference
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.tasks.table import METRICS
@@ -19,6 +20,8 @@ from bertdistill.store.rows import Trial
 if TYPE_CHECKING:
     from bertdistill.engine.analysis.scenarios import ScenarioTable
 
+PLAUSIBLE = 0.05
+"""As `engine.analysis.certainty.PLAUSIBLE`, which needs numpy."""
 ORDER = "the frontier, then by distance to it in shares of the objectives' ranges, sizes as logarithms"
 """Why a small, weak trial may stand above a strong one: only those that are as small and better keep it back."""
 
@@ -37,7 +40,14 @@ def rank_card(view: StudyView, trial: Trial, table: ScenarioTable) -> list[Fact]
 
     `table` are the scenarios of the same study; they change only when a trial ends, so callers keep them.
     """
-    return [*place(view, trial), *_lacks(view, trial), *_gain(view, trial), *_uses(trial, table)]
+    return [
+        *place(view, trial),
+        *_repeats(view, trial),
+        *_chance(view, trial),
+        *_lacks(view, trial),
+        *_gain(view, trial),
+        *_uses(trial, table),
+    ]
 
 
 def place(view: StudyView, trial: Trial) -> Iterator[Fact]:
@@ -46,7 +56,7 @@ def place(view: StudyView, trial: Trial) -> Iterator[Fact]:
     if ranked is None:
         yield Fact("rank", "none: only complete trials with every objective are ranked")
         return
-    place = f"{view.position(trial.number)} of {len(view.ranked)}"
+    place = f"{view.position(trial.number)} of {view.points}"
     other = view.trial(ranked.dominated_by) if ranked.dominated_by is not None else None
     if ranked.on_frontier:
         chance = ", but its score is at chance level: it has learnt next to nothing" if view.at_chance(trial) else ""
@@ -57,7 +67,7 @@ def place(view: StudyView, trial: Trial) -> Iterator[Fact]:
     elif other is None:
         yield Fact("rank", place)
     else:
-        mine, theirs = all_metrics(trial), all_metrics(other)
+        mine, theirs = view.means(trial), view.means(other)
         pairs = [(o.metric, *(fmt.metric(o.metric, v.get(o.metric)) for v in (theirs, mine))) for o in view.objectives]
         by = ", ".join(f"{name} {above} against {here}" for name, above, here in pairs)
         yield Fact("rank", f"{place}, dominated by #{other.number} ({by})", other.number)
@@ -65,8 +75,30 @@ def place(view: StudyView, trial: Trial) -> Iterator[Fact]:
         yield Fact("order", ORDER)
 
 
+def _repeats(view: StudyView, trial: Trial) -> Iterator[Fact]:
+    """The other trials of its point and the means that give them all one rank."""
+    group = view.repeats.get(trial.number)
+    if group is None:
+        return
+    others = [number for number in group.members if number != trial.number]
+    varied = [o.metric for o in view.objectives if o.metric in group.spreads]
+    means = ", ".join(f"{name} {with_spread(view, trial, name)}" for name in varied) or "equal scores"
+    names = ", ".join(f"#{number}" for number in others)
+    yield Fact("repeats", f"{seeds_words(group)} with {names}: {means}; the mean is what is ranked", others[0])
+
+
+def _chance(view: StudyView, trial: Trial) -> Iterator[Fact]:
+    """How sure its place is, and how much of its score may be luck."""
+    if words := chance_words(view, trial):
+        ranked = view.ranked.get(trial.number)
+        tied = ranked is not None and not ranked.on_frontier and (chance(view, trial) or 0.0) >= PLAUSIBLE
+        yield Fact("on frontier", f"with {words}" + (", so it is not told apart from it" if tied else ""))
+    if words := luck_words(view, trial):
+        yield Fact("luck", words)
+
+
 def _missed(view: StudyView, trial: Trial) -> list[Objective]:
-    values = all_metrics(trial)
+    values = view.means(trial)
     return [o for o in view.objectives if not o.feasible(values.get(o.metric) or 0.0)]
 
 
@@ -75,13 +107,13 @@ def _lacks(view: StudyView, trial: Trial) -> Iterator[Fact]:
     ranked = view.ranked.get(trial.number)
     if ranked is None or ranked.on_frontier:
         return
-    mine = all_metrics(trial)
+    mine = view.means(trial)
     if not ranked.feasible:
         gaps = [(o, o.threshold) for o in _missed(view, trial)]
         goal, number = "the threshold", None
     else:
         other = view.trial(ranked.dominated_by) if ranked.dominated_by is not None else None
-        theirs = {} if other is None else all_metrics(other)
+        theirs = {} if other is None else view.means(other)
         gaps = [(o, theirs.get(o.metric)) for o in view.objectives]
         goal, number = f"#{other.number}" if other else "the frontier", other.number if other else None
     words = [_gap_words(o, mine.get(o.metric), value) for o, value in gaps]

@@ -238,7 +238,7 @@ def _rank(view: StudyView, place: dict[str, float | None]) -> list[str]:
     if not feasible(place, view.objectives):
         return ["misses a threshold"]
     here = oriented(place, view.objectives)
-    over = [t for t in view.frontier if dominates(oriented(view.values(t), view.objectives), here)]
+    over = [t for t in view.frontier if dominates(oriented(view.means(t), view.objectives), here)]
     return [f"dominated by #{over[0].number}" if over else "on the frontier"]
 
 

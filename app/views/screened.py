@@ -61,8 +61,8 @@ def screened_text(view: StudyView) -> str:
     ruined = sum(row["ruined"] for row in rows)
     head = (
         f"{len(rows):,} sub-networks evaluated without training on {rows[0]['examples']:,} examples each, "
-        f"{fmt.duration(spent)} of CPU time; {ruined:,} of them ruined by sharing. Their scores are no trials': the "
-        "best of many are lucky."
+        f"{fmt.duration(spent)} of CPU time; {ruined:,} of them ruined by sharing. These are not scores of "
+        "trials: the best of many are partly luck."
     )
     more = f"\n{len(rows) - MOST_LINES:,} more: --json or --csv lists all." if len(rows) > MOST_LINES else ""
     return f"{head}\n\n{text_table([*names, *keys, ''], lines)}{more}"

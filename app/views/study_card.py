@@ -9,7 +9,7 @@ from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.trial_columns import value_of
-from bertdistill.app.views.view import StudyView, chart_axes
+from bertdistill.app.views.view import StudyView, chart_axes, with_spread
 from bertdistill.engine.analysis.outcomes import ROUNDING
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Trial
@@ -60,7 +60,7 @@ def smallest_trial(view: StudyView) -> tuple[Trial, bool]:
 
 
 def _feasible(view: StudyView) -> list[Trial]:
-    return [t for t in view.trials if (row := view.ranked.get(t.number)) is not None and row.feasible]
+    return [t for t in view.trials if (row := view.ranked.get(t.number)) and row.feasible and view.leads(t)]
 
 
 def _sign(view: StudyView, metric: str) -> int:
@@ -80,14 +80,14 @@ def _better(view: StudyView, metric: str) -> str:
 
 
 def _value(view: StudyView, trial: Trial, metric: str) -> float:
-    return view.values(trial).get(metric) or 0.0
+    return view.means(trial).get(metric) or 0.0
 
 
 def _trial_words(view: StudyView, trial: Trial, score: str, size: str) -> str:
     """`#12 mlp · 89.10 · 20.9M · 4.3 times smaller` than the teacher."""
-    values: Mapping[str, float | None] = view.values(trial)
+    values: Mapping[str, float | None] = view.means(trial)
     family = f" {value_of(trial, 'family')}" if _several(view) else ""
-    words = [f"#{trial.number}{family}", fmt.metric(score, values.get(score)), fmt.metric(size, values.get(size))]
+    words = [f"#{trial.number}{family}", with_spread(view, trial, score), fmt.metric(size, values.get(size))]
     words.append(smaller(size, values.get(size), view.teacher.get(size)))
     return SEPARATOR.join(filter(None, words))
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.certain import chance_words, interval_words
 from bertdistill.app.views.rank_card import place, short_gap
 from bertdistill.app.views.study_card import smaller
 from bertdistill.app.views.trial_columns import value_of
-from bertdistill.app.views.view import StudyView
+from bertdistill.app.views.view import StudyView, with_spread
 from bertdistill.engine.analysis.outcomes import difference
 from bertdistill.store.rows import Trial, TrialState
 
@@ -22,6 +23,7 @@ def trial_card(view: StudyView, trial: Trial, *, ascii_only: bool = False) -> li
 def _facts(view: StudyView, trial: Trial, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     if trial.state == TrialState.COMPLETE:
         yield next((fact.name, fact.words) for fact in place(view, trial))
+        yield "on frontier", chance_words(view, trial)
     else:
         running = f", {trial.progress:.0%}" if trial.state == TrialState.RUNNING else ""
         ended = f": {trial.reason} {trial.detail}".rstrip() if trial.reason else ""
@@ -41,7 +43,11 @@ def _scores(view: StudyView, trial: Trial) -> Iterator[tuple[str, str]]:
     for objective in view.objectives:
         name = objective.metric
         words = [_against(name, values.get(name), found.get(name), whose) for whose, found in others]
-        yield name, " · ".join(filter(None, [fmt.metric(name, values.get(name)), *words]))
+        group = view.repeats.get(trial.number)
+        mean = "" if group is None or name not in group.spreads else with_spread(view, trial, name)
+        seeds = f"mean {mean} of {group.seeds} seeds" if group is not None and mean else ""
+        certain = f"95 % {ends}" if (ends := interval_words(view, trial, name)) else ""
+        yield name, " · ".join(filter(None, [fmt.metric(name, values.get(name)), seeds, certain, *words]))
 
 
 def _against(name: str, value: float | None, other: float | None, whose: str) -> str:

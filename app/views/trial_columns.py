@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertdistill.app.text import format as fmt
+from bertdistill.app.views.certain import chance
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.views.view import columns as metric_columns
 from bertdistill.engine.study.scopes import setting_of
 from bertdistill.store.rows import Trial
 
-FACTS = ("state", "loss", "gain", "note", "tags", "origin", "time", "parameters")
+FACTS = ("state", "loss", "gain", "p_frontier", "note", "tags", "origin", "time", "parameters")
 """Columns that are neither a metric nor a parameter; `parameters` takes the width that is left."""
 
 
@@ -58,6 +59,8 @@ def sort_value(view: StudyView, trial: Trial, name: str, losses: Mapping[int, fl
             return losses.get(trial.number)
         case "gain":
             return view.gain.get(trial.number)
+        case "p_frontier":
+            return chance(view, trial)
         case "time":
             return trial.busy_seconds or None
         case "origin":

@@ -10,19 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import Kind
 from bertdistill.app.draw.plane import Point
 from bertdistill.app.text.format import arrow, metric, value_of
+from bertdistill.app.text.format import spread as spread_text
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.metrics import COUNTS
-from bertdistill.engine.pareto.frontier import Objective, RankedRow, is_wide, oriented, ranking, shares
+from bertdistill.engine.pareto.frontier import Objective, RankedRow, is_wide
+from bertdistill.engine.pareto.repeats import Measured, Repeats, gains_in_time, grouped, ranking_of
 from bertdistill.engine.runner.rules import in_budget
+from bertdistill.engine.study.measured import measured
 from bertdistill.engine.study.observed import observed_space
 from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
 from bertdistill.engine.study.scopes import setting_of
@@ -31,6 +34,9 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Screened, Study, StudyState, Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.engine.analysis.certainty import Certainty  # numpy: the first picture does without
 
 WHOLE = (*COUNTS, "bytes")
 """Metrics that are whole numbers."""
@@ -44,9 +50,13 @@ class StudyView:
     outline: Outline
     trials: tuple[Trial, ...]
     ranked: Mapping[int, RankedRow[int]] = field(default_factory=dict)
-    """By trial number; only complete trials with every objective are ranked."""
+    """By trial number; only complete trials with every objective are ranked. Repeats share a row, by their means."""
+    repeats: Mapping[int, Repeats[int]] = field(default_factory=dict)
+    """By trial number, the point of each ranked trial that another one repeats."""
     gain: Mapping[int, float] = field(default_factory=dict)
-    """What each feasible trial added to the hypervolume (in the unit box) when it finished, in that order."""
+    """What each feasible trial added to the hypervolume (in the unit box) when it finished, in that order; a repeat may
+    take away from it.
+    """
     hypervolume: float = 0.0
     measured: Mapping[int, Mapping[str, float | None]] = field(default_factory=dict)
     """All metrics of each complete trial, by its number."""
@@ -61,6 +71,8 @@ class StudyView:
     places: Mapping[int, int] = field(default_factory=dict)
     """Where in `trials` each trial stands, by its number."""
     baseline_number: int | None = None
+    certainty: Certainty | None = None
+    """How sure scores and the frontier are, once that was computed: see `certain`."""
     screened: tuple[Screened, ...] = ()
     """Sub-networks that were evaluated without training."""
 
@@ -85,8 +97,8 @@ class StudyView:
 
     @property
     def frontier(self) -> list[Trial]:
-        """The frontier trials in ranked order."""
-        return [t for t in self.trials if t.number in self.ranked and self.ranked[t.number].on_frontier]
+        """The frontier trials in ranked order; of repeats the first one, which stands for their point."""
+        return [t for t in self.trials if (row := self.ranked.get(t.number)) and row.on_frontier and self.leads(t)]
 
     @property
     def baseline(self) -> Trial | None:
@@ -127,6 +139,21 @@ class StudyView:
         """Metrics known before training, then those measured so far."""
         return self.measured[trial.number] if trial.number in self.measured else all_metrics(trial)
 
+    def means(self, trial: Trial) -> Mapping[str, float | None]:
+        """The same of its point: the means over its repeats."""
+        found = self.repeats.get(trial.number)
+        return self.values(trial) if found is None else found.means
+
+    def spread(self, trial: Trial, name: str) -> float | None:
+        """Standard deviation of a metric over the seeds of its point; None if it was not repeated or does not vary."""
+        found = self.repeats.get(trial.number)
+        return None if found is None else found.spreads.get(name)
+
+    def leads(self, trial: Trial) -> bool:
+        """Whether it stands for its point: the first of its repeats, and every trial that has none."""
+        found = self.repeats.get(trial.number)
+        return found is None or found.first == trial.number
+
     def trial(self, number: int) -> Trial | None:
         place = self.places.get(number)
         return None if place is None else self.trials[place]
@@ -138,8 +165,22 @@ class StudyView:
         return next((t for t in self.trials if t.id == trial.parent_id), None)
 
     def position(self, number: int) -> int | None:
-        """Place in the ranked list, from 1."""
-        return list(self.ranked).index(number) + 1 if number in self.ranked else None
+        """Place in the ranked list, from 1; repeats share theirs."""
+        return self._positions.get(number)
+
+    @property
+    def points(self) -> int:
+        """How many points are ranked."""
+        return max(self._positions.values(), default=0)
+
+    @cached_property
+    def _positions(self) -> dict[int, int]:
+        found, place = dict[int, int](), 0
+        for number in self.ranked:
+            group = self.repeats.get(number)
+            place += group is None or group.first == number
+            found[number] = place
+        return found
 
     @property
     def extra(self) -> list[Trial]:
@@ -186,10 +227,15 @@ def make_view(
     values = {t.number: all_metrics(t) for t in complete}
     if before is not None and (before.objectives, before.measured) == (known.objectives, values):
         ranked, gain = dict(before.ranked), before.gain  # another dict: screens take the same one for nothing new
+        repeats, certainty = before.repeats, before.certainty
     else:
-        ranked = {row.key: row for row in ranking(list(values.items()), known.objectives)}
+        certainty = None
+        rows = measured(complete, lambda t: values[t.number])
+        groups = grouped(list(rows.values()), known.objectives)
+        ranked = {row.key: row for row in ranking_of(groups, known.objectives)}
+        repeats = {number: group for group in groups if len(group.members) > 1 for number in group.members}
         feasible = [t for t in complete if t.number in ranked and ranked[t.number].feasible]
-        gain = _gains(feasible, values, known.objectives)
+        gain = _gains(feasible, rows, known.objectives)
     order = {number: place for place, number in enumerate(ranked)}
     states = Counter(t.state for t in trials)
     took = [t.busy_seconds for t in complete if t.busy_seconds > 0]
@@ -199,6 +245,7 @@ def make_view(
         known,
         in_order,
         ranked,
+        repeats,
         gain,
         sum(gain.values()),
         values,
@@ -209,14 +256,15 @@ def make_view(
         tuple(t for t in in_order if t.state == TrialState.WAITING),
         {t.number: place for place, t in enumerate(in_order)},
         next((t.number for t in in_order if t.origin == "baseline"), None),
+        certainty,
     )
 
 
 def _gains(
-    trials: Sequence[Trial], values: Mapping[int, Mapping[str, float | None]], objectives: Sequence[Objective]
+    trials: Sequence[Trial], rows: Mapping[int, Measured[int]], objectives: Sequence[Objective]
 ) -> dict[int, float]:
     in_time = sorted(trials, key=lambda t: (t.finished_at or 0.0, t.number))
-    added = shares([oriented(values[t.number], objectives) for t in in_time], objectives)
+    added = gains_in_time([rows[t.number] for t in in_time], objectives)
     return {t.number: gain for t, gain in zip(in_time, added, strict=True)}
 
 
@@ -256,9 +304,31 @@ def remark(view: StudyView, trial: Trial) -> str:
         words.append("misses a threshold")
     elif ranked and ranked.dominated_by is not None:
         words.append(f"dominated by #{ranked.dominated_by}")
+    if repeated := repeat_words(view, trial):
+        words.append(repeated)
     if trial.reason:
         words.append(safe_line(trial.reason))
     return ", ".join(words)
+
+
+def repeat_words(view: StudyView, trial: Trial) -> str:
+    """`87.30 ± 0.41, 3 seeds` of the first of several repeats, of the others `repeat of #4` before; else empty."""
+    group = view.repeats.get(trial.number)
+    if group is None:
+        return ""
+    words = f"{with_spread(view, trial, chart_axes(view)[1])}, {seeds_words(group)}"
+    return words if view.leads(trial) else f"repeat of #{group.first}: {words}"
+
+
+def seeds_words(group: Repeats[int]) -> str:
+    """`3 seeds`; a seed that ran twice is one."""
+    return f"{group.seeds} seeds" if group.seeds > 1 else f"one seed {len(group.members)} times"
+
+
+def with_spread(view: StudyView, trial: Trial, name: str) -> str:
+    """`87.30 ± 0.41`: the mean over the repeats of its point, and their standard deviation if there is one."""
+    mean, spread = metric(name, view.means(trial).get(name)), view.spread(trial, name)
+    return mean if spread is None else f"{mean} ± {spread_text(name, spread)}"
 
 
 def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:
@@ -283,14 +353,15 @@ def chart_trials(
     """The same, each with its trial (all of them, or those given); None stands for a reference point."""
     found: list[tuple[Trial | None, Point]] = []
     for trial in view.trials if trials is None else trials:
-        values = view.values(trial)
+        values = view.means(trial)  # repeats share one place: a lucky seed does not stand above the frontier
         at_x, at_y = values.get(x), values.get(y)
         if at_x is not None and at_y is not None and not trial.archived:
             kind = _kind(view, trial)
-            label = "" if kind in ("dominated", "infeasible") else f"#{trial.number}"
+            label = "" if kind in ("dominated", "infeasible") or not view.leads(trial) else f"#{trial.number}"
             label += " at chance" if label and kind != "running" and view.at_chance(trial) else ""
             row = view.ranked.get(trial.number)
-            found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier))))
+            bar = _bar(view, trial, y) if kind in ("frontier", "baseline", "tied") and view.leads(trial) else None
+            found.append((trial, Point(at_x, at_y, kind, label, edge=bool(row and row.on_frontier), bar=bar)))
     if trials is None:
         found += [(None, _reference(r, x, y)) for r in view.outline.references if x in r.metrics and y in r.metrics]
     return found
@@ -329,7 +400,21 @@ def _kind(view: StudyView, trial: Trial) -> Kind:
         if trial.state in (TrialState.RUNNING, TrialState.WAITING):
             return "running"
         return "dominated" if trial.state == TrialState.COMPLETE and not view.objectives else "infeasible"
-    return "frontier" if row.on_frontier else "dominated" if row.feasible else "infeasible"
+    if row.on_frontier or not row.feasible:
+        return "frontier" if row.on_frontier else "infeasible"
+    return "tied" if view.certainty is not None and view.certainty.plausible(_leader(view, trial)) else "dominated"
+
+
+def _leader(view: StudyView, trial: Trial) -> int:
+    """The trial that stands for its point."""
+    group = view.repeats.get(trial.number)
+    return trial.number if group is None else group.first
+
+
+def _bar(view: StudyView, trial: Trial, metric_name: str) -> tuple[float, float] | None:
+    """The interval of its score."""
+    found = view.certainty
+    return None if found is None else found.intervals.get(_leader(view, trial), {}).get(metric_name)
 
 
 def _reference(reference: ReferencePoint, x: str, y: str) -> Point:

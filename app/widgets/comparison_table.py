@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.analysis import mean_texts
 from bertdistill.app.views.rank_card import short_gap
 from bertdistill.app.views.view import StudyView, remark
 from bertdistill.app.widgets.cells import Cell, Row, Tone
@@ -19,7 +20,7 @@ NAME_WIDTH, NARROW_NAME = 19, 13
 NARROW = 60
 """Cells below which names are cut."""
 LEAST_WIDTH, MOST_WIDTH = 16, 24
-VERDICTS: dict[str, Tone] = {"better": "good", "worse": "bad", "equal": "plain", "": "plain"}
+VERDICTS: dict[str, Tone] = {"better": "good", "worse": "bad", "equal": "plain", "tie": "plain", "": "plain"}
 
 
 def comparison_columns(
@@ -76,9 +77,9 @@ def _metric(row: MetricRow, view: StudyView, *, ascii_only: bool) -> Row:
     better = aim or (known.direction if known and any(row.verdicts) else "")
     title = safe_line(row.name, 40) + (f" {fmt.arrow(better, ascii_only=ascii_only)}" if better else "")
     cells = []
-    for value, gap, verdict in zip(row.values, row.differences, row.verdicts, strict=True):
-        words = f" ({short})" if (short := short_gap(row.name, gap)) else ""
-        cells.append(Cell(fmt.metric(row.name, value) + words, VERDICTS[verdict]))
+    for value, gap, verdict in zip(mean_texts(row), row.differences, row.verdicts, strict=True):
+        words = f" ({short}{', tie' * (verdict == 'tie')})" if (short := short_gap(row.name, gap)) else ""
+        cells.append(Cell(value + words, VERDICTS[verdict]))
     return Row(("metric", row.name), (Cell(title, "bright" if row.objective else "plain"), *cells))
 
 

@@ -12,6 +12,7 @@ from textual import on
 from textual.message import Message
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.canvas import NAMES
 from bertdistill.app.draw.plane import Point, frontier_drawing
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
@@ -32,10 +33,11 @@ class FrontierChart(Chart):
     PLACE = "frontier"
     BINDINGS: ClassVar = bindings("frontier")
     HELP = """
-`★` frontier trials are joined by steps, and what they dominate is shaded; `●` dominated ones are there, `×` miss a
-threshold, `▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is a
-cost, `◇` are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and
-have no rank. `f` colours the trials by family or by another setting that varies.
+`★` frontier trials are joined by steps, and what they dominate is shaded; lines through them are the 95 % intervals of
+their scores. `☆` tied ones are dominated, but not told apart from the frontier; `●` dominated ones are there, `×` miss
+a threshold, `▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is
+a cost, `◇` are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and
+have no rank. `f` colours the trials by family or by another setting that varies. Repeats of a point share one mark.
 
 Arrows go from point to point, a click takes one, a double click opens it, and the mouse over it reads it. A filter
 hides the marks of other trials; the steps remain those of the frontier over all trials.
@@ -163,7 +165,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
         """All points; those of ended trials are made once."""
         ended = [trial for trial in view.trials if not _moves(trial)]  # the same objects until one is read again
-        made_of = (ended, view.ranked, view.outline, x, y)
+        made_of = (ended, view.ranked, view.outline, view.certainty, x, y)
         if self._made_of != made_of:
             self._made_of = made_of
             self._settled = [pair for pair in chart_trials(view, x, y) if pair[0] is None or not _moves(pair[0])]
@@ -185,7 +187,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
         _, point = self._trials[index]
         values = (fmt.metric(name, value) for name, value in zip(self._axes()[::-1], (point.y, point.x), strict=True))
         trial = self._trials[index][0]
-        label = point.label or ("" if trial is None else f"#{trial.number}")
+        label = point.label or (NAMES.get(point.kind, "") if trial is None else f"#{trial.number}")
         return safe_line(f"{label} {', '.join(values)}", 60)
 
     @on(Chart.Drawn)
@@ -217,7 +219,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
         name = self._axes()[axis == "y"]
         view = self._view
         trials = [trial for trial, _ in self._trials if trial is not None]
-        trials.sort(key=lambda t: (view.values(t).get(name) or 0.0, t.number))
+        trials.sort(key=lambda t: (view.means(t).get(name) or 0.0, t.number))
         numbers = [t.number for t in trials]
         if not numbers:
             return

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
+from bertdistill.app.bindings import bindings
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.study_log import WHAT_STANDS_HERE, Event
 from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.search import Searching
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 
@@ -18,7 +22,15 @@ TONES: dict[str, Tone] = {"warning": "warn", "error": "bad", "asked": "accent", 
 class LogPane(LineTable):
     """Lines in order of time; stays at the end while the cursor is on the last one."""
 
+    PLACE: ClassVar[str] = "log"
+    BINDINGS: ClassVar = bindings("log")
+
     _newest: Hashable = None
+    _sought = ""
+    """What is looked for, in lower case."""
+    _title = ""
+    _plain_rows: Sequence[Row] = ()
+    """Without the marks of a search."""
     _trials: Mapping[Hashable, int | None] = {}
 
     def show_events(self, events: Sequence[Event]) -> None:
@@ -32,7 +44,7 @@ class LogPane(LineTable):
             Column("text", "what", 30, grow=True),
         )
         self._show_at_end(columns, [_row(event, clock) for event in events], WHAT_STANDS_HERE)
-        entitle(self, title="Log: starts, ends, requests, notices")
+        self.call_it("Log: starts, ends, requests, notices")
 
     @property
     def text(self) -> str:
@@ -43,6 +55,11 @@ class LogPane(LineTable):
     def trial(self) -> int | None:
         """The trial that the line under the cursor is about."""
         return self._trials.get(self.cursor_key)
+
+    def call_it(self, title: str) -> None:
+        """What stands above it unless something is searched for."""
+        self._title = title
+        self._count()
 
     def show_lines(self, lines: Sequence[tuple[int, str]], *, empty: str) -> None:
         """Numbered lines of a log."""
@@ -57,12 +74,73 @@ class LogPane(LineTable):
         """A pane that was hidden had no lines to show the cursor in."""
         self._bring_into_view()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("next_hit", "end_search"):
+            return bool(self._sought)
+        return bool(self._rows) if action in ("search", "edit_log") else super().check_action(action, parameters)
+
+    def action_search(self) -> None:
+        self.post_message(Searching(self))
+
+    def action_edit_log(self) -> None:
+        """A copy, to read: what is changed in it is dropped."""
+        self.app.edit_text(self.text + "\n", "log.txt")  # type: ignore[attr-defined]  # the App of this program
+
+    def action_next_hit(self, by: int) -> None:
+        """The next line that holds what is looked for, or the one before; from the end to the beginning."""
+        hits = self._hits()
+        if not hits:
+            return
+        here = self._index.get(self.cursor_key, 0)
+        ahead = [key for key in hits if (self._index[key] - here) * by > 0]
+        self.move_to((ahead or hits)[0 if by > 0 else -1])
+        self._count()
+
+    def action_end_search(self) -> None:
+        self.seek("")
+
+    def seek(self, text: str) -> None:
+        """Mark the lines that hold this text, whatever its case, and go to the first from the cursor on; "": none."""
+        self._sought = text.casefold()
+        self.show(self._columns, self._marked(self._plain_rows), empty=self._empty)
+        here, hits = self._index.get(self.cursor_key, 0), self._hits()
+        if hits:
+            self.move_to(next((key for key in hits if self._index[key] >= here), hits[0]))
+        self._count()
+
+    def _marked(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The hits stand out by the mark beside the line, and by their colour."""
+        if not self._sought:
+            return rows
+        return [replace(row, mark=True, cells=tuple(_lit(row))) if self._holds(row) else row for row in rows]
+
+    def _holds(self, row: Row) -> bool:
+        return bool(self._sought) and any(self._sought in cell.text.casefold() for cell in row.cells)
+
+    def _hits(self) -> list[Hashable]:
+        return [row.key for row in self._plain_rows if self._holds(row)]
+
+    def _count(self) -> None:
+        """`/oom: 3 of 17` instead of the title."""
+        hits = self._hits()
+        at = hits.index(self.cursor_key) + 1 if self.cursor_key in hits else 0
+        found = f"{at} of {len(hits)}" if at else f"{len(hits)} lines" if hits else "not found"
+        entitle(self, title=f"/{self._sought}: {found} (n N esc)" if self._sought else self._title)
+
     def _show_at_end(self, columns: Sequence[Column], rows: Sequence[Row], empty: str) -> None:
-        follows = self.cursor_key in (None, self._newest)
-        self.show(columns, rows, empty=empty)
+        follows = self.cursor_key in (None, self._newest) and not self._sought
+        self._plain_rows = rows
+        self.show(columns, self._marked(rows), empty=empty)
+        if self._sought:
+            self._count()
         self._newest = rows[-1].key if rows else None
         if follows and rows:
             self.move_to(self._newest)
+
+
+def _lit(row: Row) -> Iterator[Cell]:
+    for cell in row.cells:
+        yield Cell(cell.text, "accent")
 
 
 def _row(event: Event, clock: str) -> Row:

@@ -17,6 +17,7 @@ from rich.text import Text
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.views.verification import Step
+from bertdistill.engine.contract.optimism import of_report
 from bertdistill.store.rows import ModelVersion
 
 CARD = "README.md"
@@ -114,11 +115,14 @@ def _scores(version: ModelVersion, names: list[str]) -> Table:
     for title in ("recorded", "repeated", "report split"):
         table.add_column(title, justify="right")
     table.add_column("95 % interval")
+    if gaps := of_report(version.report, version.metrics):
+        table.add_column("optimism")
     for name in names:
         recorded, repeated = (version.report.get(f"{name}_{kind}") for kind in ("recorded", "repeated"))
         cells = [fmt.metric(name, value) for value in (recorded, repeated, version.metrics.get(name))]
         interval = safe_line(version.report.get(f"{name}_interval", ""), 60)
-        table.add_row(*(Text(safe_line(one)) for one in (name, *cells, interval)))
+        above = [gaps[name].words if name in gaps else ""] if gaps else []
+        table.add_row(*(Text(safe_line(one)) for one in (name, *cells, interval, *above)))
     return table
 
 

@@ -69,10 +69,13 @@ class Split(Container):
         """Whether the mouse is on one of the two lines that meet; panes without a border have none."""
         if not self.is_shown:
             return False
-        first, second = self.children[:2]
-        side = first.styles.border_bottom if self.upright else first.styles.border_right
-        ends = (first.region.bottom - 1, second.region.y) if self.upright else (first.region.right - 1, second.region.x)
-        return side[0] not in ("", "none") and (event.screen_y if self.upright else event.screen_x) in ends
+        first, second = (pane.region for pane in self.children[:2])
+        ends = (first.bottom - 1, second.y) if self.upright else (first.right - 1, second.x)
+        if (event.screen_y if self.upright else event.screen_x) not in ends:
+            return False
+        styles = self.screen.get_widget_at(event.screen_x, event.screen_y)[0].styles
+        sides = (styles.border_top, styles.border_bottom) if self.upright else (styles.border_left, styles.border_right)
+        return any(side not in ("", "none") for side, _ in sides)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         if self._at_border(event):

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.certain import chance_words
 from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView, remark
 from bertdistill.app.widgets.cells import Cell, LateCells, Row, Tone
@@ -63,7 +64,7 @@ class RowKeeper:
         ascii_only: bool,
     ) -> list[Row]:
         """One row per trial, keyed by its number. A trial that was reread is another object and gets a new row."""
-        shared = (view.ranked, view.outline, tuple(names), ascii_only)
+        shared = (view.ranked, view.outline, tuple(names), ascii_only, view.certainty)
         if len(self._for) != len(shared) or not all(a is b or a == b for a, b in zip(self._for, shared, strict=True)):
             self._for, self._rows = shared, {}
         rows = []
@@ -115,7 +116,9 @@ def _cell(
             return Cell(fmt.setting(losses[trial.number]) if trial.number in losses else fmt.NONE)
         case "gain":
             gain = view.gain.get(trial.number)
-            return Cell(fmt.gain(gain), "good" if gain else "plain")
+            return Cell(fmt.gain(gain), "good" if (gain or 0) > 0 else "plain")
+        case "p_frontier":
+            return Cell(chance_words(view, trial))
         case "note":
             return Cell(remark(view, trial))
         case "tags":

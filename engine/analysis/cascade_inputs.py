@@ -142,7 +142,7 @@ def open_split(workspace: Workspace, study: Study) -> Split:
     facts = Prepared.from_dict(study.prepared)
     if "search" not in facts.features:
         raise ActionRefused(f"{study.name} is not prepared yet", hint="Run the study first.")
-    truth = _array(_cached(workspace, facts.features["search"]) / TARGETS, f"the labels of {study.name}")
+    truth = read_array(cached(workspace, facts.features["search"]) / TARGETS, f"the labels of {study.name}")
     objectives = [one.metric for one in outline(study).objectives]
     scores = dict.fromkeys([*(name for name in objectives if name in task.scores), *task.scores])
     return Split(study, facts, truth.astype(np.int64), tuple(scores), tuple(n for n in objectives if n in COSTS))
@@ -177,7 +177,7 @@ def teacher_member(workspace: Workspace, split: Split, trials: Iterable[Trial]) 
         )
     values: dict[str, Any] = {**_times(trials), **teacher_sizes(facts, split.study.task), "latency_ratio": 1.0}
     values |= {**facts.teacher_costs, **facts.teacher_metrics}
-    return _member(split, TEACHER, _cached(workspace, facts.search_outputs), values, "")
+    return _member(split, TEACHER, cached(workspace, facts.search_outputs), values, "")
 
 
 def _times(trials: Iterable[Trial]) -> dict[str, float]:
@@ -187,7 +187,7 @@ def _times(trials: Iterable[Trial]) -> dict[str, float]:
 
 
 def _member(split: Split, name: str, folder: Path, values: Mapping[str, Any], units: str) -> Member:
-    logits = _array(folder / CLASS_LOGITS, f"the logits of {name}").astype(np.float64)
+    logits = read_array(folder / CLASS_LOGITS, f"the logits of {name}").astype(np.float64)
     labels = len(split.facts.labels)
     if logits.shape != (len(split.truth), labels) or not np.isfinite(logits).all():
         raise ActionRefused(
@@ -201,13 +201,13 @@ def _member(split: Split, name: str, folder: Path, values: Mapping[str, Any], un
     return Member(name, logits, temperature, numbers, units, own or split.facts.tokenizer_ms.get(units))
 
 
-def _cached(workspace: Workspace, told: str) -> Path:
+def cached(workspace: Workspace, told: str) -> Path:
     """A cache folder where it was recorded; in a workspace that was moved, by its name."""
     recorded = Path(told)
     return recorded if recorded.exists() else workspace.caches / recorded.parent.name / recorded.name
 
 
-def _array(path: Path, what: str) -> Array:
+def read_array(path: Path, what: str) -> Array:
     """An array from a regular file, without pickle."""
     try:
         with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor

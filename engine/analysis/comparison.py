@@ -5,7 +5,7 @@ Pure: it reads no curves and prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,8 +25,9 @@ from bertdistill.engine.tasks.table import METRICS
 NEUTRAL = ("null_threshold",)
 """Tuned metrics: neither direction is better."""
 
-Verdict = Literal["better", "worse", "equal", ""]
-"""A metric relative to the first trial; empty if either value is missing or the metric has no direction."""
+Verdict = Literal["better", "worse", "equal", "tie", ""]
+"""A metric relative to the first trial: `tie` if the difference is within its noise; empty if a value or a direction is
+missing."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class MetricRow:
     differences: tuple[Difference | None, ...]
     verdicts: tuple[Verdict, ...]
     objective: bool
+    spreads: tuple[float | None, ...] = ()
+    """Standard deviation over seeds, where `values` are means over several."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Comparison:
     studies: tuple[str, ...]
     settings: tuple[SettingRow, ...]
     metrics: tuple[MetricRow, ...]
+    seeds: tuple[int, ...] = ()
+    """Over how many seeds the values of each trial are means."""
 
     @property
     def differing(self) -> tuple[SettingRow, ...]:
@@ -65,7 +70,11 @@ class Comparison:
         return tuple(row for row in self.settings if not row.same)
 
 
-def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Comparison:
+Tie = Callable[[str, int, int, float], bool | None]
+"""Whether a difference in a metric of two trials, by their places, is within its noise; None if that is not known."""
+
+
+def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective], tie: Tie | None = None) -> Comparison:
     """Raises InvalidRequest for fewer than 2 or more than 6 trials, and for a duplicate trial."""
     if not FEWEST_COMPARED <= len(outcomes) <= MOST_COMPARED:
         raise InvalidRequest(f"compare takes {FEWEST_COMPARED} to {MOST_COMPARED} trials, not {len(outcomes)}")
@@ -76,7 +85,8 @@ def compare(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> Com
         tuple(one.number for one in outcomes),
         tuple(one.study for one in outcomes),
         tuple(_setting_rows(outcomes)),
-        tuple(_metric_rows(outcomes, objectives)),
+        tuple(_metric_rows(outcomes, objectives, tie)),
+        tuple(one.seeds for one in outcomes),
     )
 
 
@@ -92,24 +102,28 @@ def _setting_rows(outcomes: Sequence[Outcome]) -> list[SettingRow]:
     return rows
 
 
-def _metric_rows(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list[MetricRow]:
+def _metric_rows(outcomes: Sequence[Outcome], objectives: Sequence[Objective], tie: Tie | None) -> list[MetricRow]:
     aimed = {objective.metric: objective.direction for objective in objectives}
     names = dict.fromkeys([*aimed, *(name for one in outcomes for name in one.values)])
-    return [_metric_row(name, outcomes, aimed) for name in names]
+    return [_metric_row(name, outcomes, aimed, tie) for name in names]
 
 
-def _metric_row(name: str, outcomes: Sequence[Outcome], aimed: Mapping[str, str]) -> MetricRow:
+def _metric_row(name: str, outcomes: Sequence[Outcome], aimed: Mapping[str, str], tie: Tie | None) -> MetricRow:
     values = tuple(finite(one.values.get(name)) for one in outcomes)
     known = METRICS.get(name)
     better = aimed.get(name) or ("" if known is None or name in NEUTRAL else known.direction)
     gaps = [difference(name, value, values[0]) for value in values[1:]]
-    verdicts = [_verdict(gap, better) for gap in gaps]
-    return MetricRow(name, values, (None, *gaps), ("", *verdicts), name in aimed)
+    close = [tie is not None and gap is not None and tie(name, 0, n, gap.absolute) for n, gap in enumerate(gaps, 1)]
+    verdicts = [_verdict(gap, better, tie=bool(one)) for gap, one in zip(gaps, close, strict=True)]
+    spreads = tuple(one.spreads.get(name) for one in outcomes)
+    return MetricRow(name, values, (None, *gaps), ("", *verdicts), name in aimed, spreads)
 
 
-def _verdict(gap: Difference | None, better: str) -> Verdict:
+def _verdict(gap: Difference | None, better: str, *, tie: bool) -> Verdict:
     if gap is None or not better:
         return ""
     if not gap.absolute:
         return "equal"
+    if tie:
+        return "tie"
     return "better" if (gap.absolute > 0) == (better == "maximize") else "worse"

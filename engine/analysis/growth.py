@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bertdistill.engine.analysis.outcomes import Outcome
-from bertdistill.engine.pareto.frontier import Objective, oriented, shares
+from bertdistill.engine.families.same_point import SEED
+from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.pareto.repeats import Measured, gains_in_time
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Step:
     worker_hours: float
     """Worker time of all trials ended so far, including this one, without preparation and running trials."""
     gain: float | None
-    """What it added to the hypervolume; None if it was not feasible or not complete."""
+    """What it changed of the hypervolume; None if it was not feasible or not complete. A repeat can take away."""
     hypervolume: float
     """Share of the unit box covered so far, 0 to 1, in the box of all trials known now."""
 
@@ -38,7 +40,8 @@ def growth(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list
         (one for one in outcomes if one.finished_at is not None), key=lambda one: (one.finished_at or 0.0, one.number)
     )
     counted = [one for one in ended if one.feasible]
-    added = shares([oriented(one.values, objectives) for one in counted], objectives)
+    rows = [Measured(one.number, one.values, one.point, one.settings.get(SEED)) for one in counted]
+    added = gains_in_time(rows, objectives)
     gain_of = {one.number: gain for one, gain in zip(counted, added, strict=True)}
     steps: list[Step] = []
     hours = volume = 0.0
@@ -52,5 +55,5 @@ def growth(outcomes: Sequence[Outcome], objectives: Sequence[Objective]) -> list
 
 def last_gain(steps: Sequence[Step]) -> int | None:
     """Number of trials that ended since the hypervolume last grew; None if it never did."""
-    grown = [step.trials for step in steps if step.gain]
+    grown = [step.trials for step in steps if (step.gain or 0.0) > 0]
     return len(steps) - grown[-1] if grown else None

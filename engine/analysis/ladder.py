@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Literal
 
 from bertdistill.engine.analysis.outcomes import ROUNDING
-from bertdistill.engine.analysis.rungs import KINDS, Chosen, Kind, without_seed
+from bertdistill.engine.analysis.rungs import KINDS, Chosen, Kind
 from bertdistill.engine.analysis.scenarios import TEACHER_MARGIN
 from bertdistill.engine.analysis.scored import (
     TEACHER,
@@ -29,6 +29,7 @@ from bertdistill.engine.analysis.scored import (
 )
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.terms import WITH_LAYERS
+from bertdistill.engine.families.same_point import without_seed
 from bertdistill.engine.tasks.table import METRICS
 
 VALIDATION, REPORT = "validation", "report"

@@ -5,7 +5,7 @@ Pure: it reads no database and ranks nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,12 @@ class Outcome:
     hours: float = 0.0
     """Worker time of all attempts."""
     study: str = ""
+    point: Hashable | None = None
+    """What its repeats share; None if no other trial repeats it."""
+    seeds: int = 1
+    """Over how many seeds `values` are means."""
+    spreads: Mapping[str, float] = field(default_factory=dict)
+    """Standard deviations over these seeds."""
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,14 @@ Pure, and chosen by the score on the validation split only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bertdistill.engine.analysis.outcomes import Outcome
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.table import FAMILIES, unused
+from bertdistill.engine.families.same_point import SEED, without_seed
+from bertdistill.engine.families.table import FAMILIES
 
 Kind = Literal["plain", "distilled", "transfer"]
 KINDS: Mapping[str, str] = {
@@ -22,7 +21,6 @@ KINDS: Mapping[str, str] = {
     "transfer": "distilled, transfer set",
 }
 """What a student learns from: labels only, also the teacher's outputs, or also those for texts without labels."""
-SEED = "seed"
 
 
 @dataclass(frozen=True)
@@ -75,19 +73,3 @@ def _repeats(row: Sequence[Outcome]) -> tuple[Outcome, ...]:
         if without_seed(one.settings) == wanted:
             seen.setdefault(one.settings.get(SEED), one)
     return tuple(seen.values())
-
-
-def without_seed(settings: Mapping[str, Any], besides: Iterable[str] = ()) -> str:
-    """The settings as a value to compare, without the seed, `besides` and what has no effect with them."""
-    left_out = {SEED, *besides, *_idle(settings)}
-    return json.dumps(
-        {key: value for key, value in settings.items() if key not in left_out}, sort_keys=True, default=str
-    )
-
-
-def _idle(settings: Mapping[str, Any]) -> frozenset[str]:
-    """Keys without effect: those that the family does not use, and those of terms of the loss with weight 0."""
-    if str(settings.get("family")) not in FAMILIES:
-        return frozenset()
-    whole = Settings(**{key: value for key, value in settings.items() if key in vars(Settings())})
-    return unused(whole)

@@ -12,9 +12,9 @@ from typing import Any
 
 from bertdistill.engine.analysis.methods import method_of
 from bertdistill.engine.analysis.outcomes import Outcome
-from bertdistill.engine.analysis.rungs import SEED, without_seed
 from bertdistill.engine.analysis.scored import TEACHER, Score, Split, interval_of, paired, score_of
 from bertdistill.engine.contract.events import finite
+from bertdistill.engine.families.same_point import SEED, without_seed
 
 FACTORS = (2.0, 5.0, 10.0, 20.0, 60.0)
 """Compression factors at which the best method is named, as in the survey."""

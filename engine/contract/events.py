@@ -31,7 +31,7 @@ EXIT_REFUSED = 78
 
 # One JSON object per line; "k" is the kind and "t" the Unix time. Other fields, by kind:
 STARTED = "started"
-"""pid, device, params, steps (total optimiser steps), examples (total), versions {package: version}"""
+"""pid, device, params, steps (total optimiser steps), examples (total), precision, versions {package: version}"""
 METRICS_LOGGED = "metrics"
 """step (optimiser step), values {series name: float}; names are `train/…` and `search/…`; `examples` is one of them"""
 PROGRESS = "progress"

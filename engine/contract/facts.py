@@ -152,6 +152,8 @@ class Prepared:
     """Mean number of tokens per training input."""
     search_digest: str = ""
     """Digest of the validation split: a trial refuses to run on a different one."""
+    split: str = ""
+    """Folder of the validation split itself, as it was cut."""
     labels: tuple[str, ...] = ()
     """Class names in the order of the logits; empty if answers are spans."""
     pad_id: int = 0

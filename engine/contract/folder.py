@@ -23,6 +23,8 @@ PREDICTIONS = "predictions.json"
 """In a best checkpoint: maps the id of every validation example to its answer ("" if abstained) or label."""
 STARTS = "starts.json"
 """Next to it: maps the id of every answered question to the answer's character offset in the passage."""
+SCORED = "scored.npy"
+"""Next to them, where answers are spans: (2, examples) float32, exact match and F1 of every question in their order."""
 CLASS_LOGITS = "logits.npy"
 """Next to them, of a classifier: its logits of the validation examples in their order, (examples, labels) float32."""
 

@@ -59,6 +59,9 @@ GENERAL = (
     Metric("throughput", "examples per second in batches on the trial's device", "maximize", "/s", 1),
     Metric("train_minutes", "training time, including evaluations and pre-training, whichever trial did that",
            "minimize", "min", 2),
+    Metric("cpu_seconds", "CPU time of the training and its evaluations, of all threads", "minimize", "s", 1),
+    Metric("energy_wh", "energy of the machine's processors and the trial's GPU in that time, whatever else used them; "
+           "where it can be read (see doctor)", "minimize", "Wh", 3),
     Metric("peak_memory_mb", "peak memory of the worker (GPU memory on a GPU)", "minimize", "MB", 0),
 )  # fmt: skip
 """Metrics of any student, whatever its task."""

@@ -58,6 +58,10 @@ class ProgramOrder:
     """Between asking it to end and killing it."""
     attempt: int = 1
     resume_from: str = ""
+    files: Sequence[str] = field(default_factory=list)
+    """Below the directory, what another machine gets; there the directory is a folder with these alone."""
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """As `AttemptSpec.paths`."""
     kind: str = KIND
     version: int = 1
 

@@ -30,6 +30,7 @@ from bertdistill.engine.distill.data.examples import (
     texts_of,
 )
 from bertdistill.engine.distill.data.features import mean_first_length, open_features, padding_id
+from bertdistill.engine.distill.data.split_file import keep_split
 from bertdistill.engine.distill.data.units import count_units
 from bertdistill.engine.distill.data.words import word_tokenizer
 from bertdistill.engine.distill.families.ngrams import with_ngrams
@@ -146,6 +147,7 @@ def prepare(run: Run) -> Prepared:
         search_features=len(search_features),
         mean_length=float(np.mean(train_features.lengths)),
         search_digest=digest(search),
+        split=keep_split(search, spec.data, run.caches, run.warn),
         labels=tuple(train_examples.labels),
         pad_id=pad_id,
         teacher_shape=read_any_shape(known).to_dict() if known else {},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from bertdistill.engine.distill.data.examples import Examples, digest
 from bertdistill.engine.distill.data.features import Features, build_features, feature_key
 from bertdistill.engine.distill.run import Run
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 PARTS = {"train": "training", "search": "validation", "report": "report"}
 """The splits as people name them."""

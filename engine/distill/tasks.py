@@ -214,26 +214,42 @@ def score_classes(
     examples: Examples, features: Features, outputs: Array, data: DataSpec, *, null_threshold: float | None = None
 ) -> Scored:
     """Score class logits, `outputs` (n, classes), row by row; `null_threshold` has no meaning here."""
-    from sklearn.metrics import f1_score, matthews_corrcoef  # takes a second to import, and span tasks never need it
-
     if outputs.shape != (len(examples), len(examples.labels)) or len(features) != len(examples):
         raise ValueError(f"outputs of shape {outputs.shape} do not fit {len(examples)} examples")
     truth = np.array([row.label for row in examples.rows])
     chosen = outputs.astype(np.float64).argmax(axis=1)
     correct = (truth == chosen).astype(float)
     names = examples.labels
+    counts = np.bincount(truth * len(names) + chosen, minlength=len(names) ** 2).reshape(len(names), len(names))
     return Scored(
         metrics={
             "accuracy": 100 * float(correct.mean()),
-            "macro_f1": 100
-            * float(f1_score(truth, chosen, labels=range(len(names)), average="macro", zero_division=0)),
-            "matthews": 100 * float(matthews_corrcoef(truth, chosen)),
+            "macro_f1": 100 * _macro_f1(counts),
+            "matthews": 100 * _matthews(counts),
         },
         predictions={row.id: names[label] for row, label in zip(examples.rows, chosen, strict=True)},
         null_odds={},
         correct=correct,
         partial=correct,
     )
+
+
+def _macro_f1(counts: Array) -> float:
+    """The mean F1 of the labels, 0 for one that neither occurs nor is predicted; `counts` by (true, predicted) label.
+
+    This and `_matthews` are those of scikit-learn, which takes a second to import in every trial.
+    """
+    either = counts.sum(0) + counts.sum(1)
+    return float(np.mean(2 * np.diag(counts) / np.maximum(either, 1)))
+
+
+def _matthews(counts: Array) -> float:
+    """Matthews' correlation coefficient for any number of labels (Gorodkin 2004, equation 8); 0 where undefined."""
+    true, predicted, every = counts.sum(1), counts.sum(0), counts.sum()
+    spread = float(every**2 - predicted @ predicted) * float(every**2 - true @ true)
+    if spread == 0:
+        return 0.0
+    return float(np.trace(counts) * every - true @ predicted) / float(np.sqrt(spread))
 
 
 SCORERS: dict[str, Score] = {QUESTION_ANSWERING: score_spans, TEXT_CLASSIFICATION: score_classes}

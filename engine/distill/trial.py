@@ -1,13 +1,14 @@
 """One trial: build the student, train it on labels and cached teacher outputs, evaluate and measure it.
 
-No teacher runs here, and nothing is decided about the search.
+No teacher runs here, and nothing is decided about the search. Modules that only some trials need are imported where
+they are used, because every attempt pays for what is at the top: transformers alone takes 2 s.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +19,16 @@ from bertdistill.engine.contract.events import STARTED
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.metrics import LATENCIES, LATENCY_CACHED
 from bertdistill.engine.contract.terms import online, signals, transfer_share, with_network
-from bertdistill.engine.distill.compression.removal import without_empty
+from bertdistill.engine.contract.versions import versions
 from bertdistill.engine.distill.compression.table import passes_of, removed
 from bertdistill.engine.distill.compression.weights import rounded, save_packed
 from bertdistill.engine.distill.data.batches import Batch, IntArray, by_length, collate, pad_edges
 from bertdistill.engine.distill.data.caches import refuse_damage
-from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import Features, open_features
 from bertdistill.engine.distill.data.signals import prepared_file
-from bertdistill.engine.distill.families.encoder import Encoder
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.families.model import Fitted, Model, Servable
-from bertdistill.engine.distill.families.separate import with_passage
 from bertdistill.engine.distill.families.table import BUILDERS, load_model
-from bertdistill.engine.distill.families.transformer import load_encoder
-from bertdistill.engine.distill.pretraining.pretrain import pretrain
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.checkpoints import resumable
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
@@ -40,13 +37,15 @@ from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.schedule import schedule
 from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
-from bertdistill.engine.distill.vocabularies import for_trial
 from bertdistill.engine.distill.with_teacher import mixer_of, start_of
 from bertdistill.engine.families.supernet import start_of as start_of_student
 from bertdistill.engine.families.supernet import starts_alone
-from bertdistill.engine.families.table import pretrained, weights_of
+from bertdistill.engine.families.table import cuts_vocabulary, pretrained, weights_of
 from bertdistill.engine.families.vocabulary import size_of
 from bertdistill.engine.tasks.table import TASKS
+
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.families.encoder import Encoder
 
 MEASURABLE = frozenset({*LATENCIES, LATENCY_CACHED, "throughput"})
 MEASURED_TOKENS = 4096
@@ -59,7 +58,7 @@ ALONE = (
 def run_trial(run: Run) -> dict[str, float]:
     """Train and measure; the returned metrics are those of the best checkpoint."""
     refuse_damage(_caches(run))
-    run = for_trial(run)
+    run = _in_its_tokens(run)
     spec, facts = run.spec, run.spec.prepared
     torch.manual_seed(spec.settings.seed)
     if starts_alone(facts, spec.settings):
@@ -73,7 +72,9 @@ def run_trial(run: Run) -> dict[str, float]:
     resume = resumable(Path(spec.resume_from), run.notice) if spec.resume_from else None
     seconds = 0.0
     if resume is None and pretrained(spec.settings):
-        seconds = pretrain(run, cast(Encoder, model))
+        from bertdistill.engine.distill.pretraining.pretrain import pretrain
+
+        seconds = pretrain(run, cast("Encoder", model))
     passes = passes_of(spec.settings, model.net)
     pad_id = facts.units_of(model.units).pad_id
     every = open_features(Path(facts.features_of("train", model.units)))
@@ -110,6 +111,7 @@ def run_trial(run: Run) -> dict[str, float]:
         steps=plan.steps,
         examples=plan.examples(plan.steps),
         precision=str(precision).removeprefix("torch."),
+        versions=versions(),
     )
     form = weights_of(spec.settings)
 
@@ -142,17 +144,33 @@ def run_trial(run: Run) -> dict[str, float]:
     known = {
         "nonzero_params": nonzero,
         "train_minutes": position.seconds / 60,
+        "cpu_seconds": position.cpu_seconds,
         "peak_memory_mb": peak_memory_mb(run.device),
     }
+    if position.energy_wh is not None:
+        known["energy_wh"] = position.energy_wh
     measured = measure(run, Path(position.best_folder), evaluator.features, set(spec.measure), facts)
     if size_of(model.units)[1] and model.units in facts.tokenizer_ms:
         measured["tokenizer_ms"] = facts.tokenizer_ms[model.units]
     return {**(position.best_metrics or {}), "params": params, **known, **measured}
 
 
+def _in_its_tokens(run: Run) -> Run:
+    """The attempt with the tokens of its student among the facts."""
+    if not cuts_vocabulary(run.spec.settings.family):
+        return run
+    from bertdistill.engine.distill.vocabularies import for_trial
+
+    return for_trial(run)
+
+
 def save_best(model: Model, form: str, folder: Path, *, smaller: bool) -> None:
     """What is scored, measured and promoted; `smaller` is without the heads and neurons that were pruned as a whole."""
-    save_packed(without_empty(model) if smaller else model, form, folder)
+    if smaller:
+        from bertdistill.engine.distill.compression.removal import without_empty
+
+        model = without_empty(model)
+    save_packed(model, form, folder)
 
 
 def _caches(run: Run) -> list[Path]:
@@ -160,6 +178,7 @@ def _caches(run: Run) -> list[Path]:
     facts = run.spec.prepared
     named = [
         *facts.features.values(),
+        facts.split,
         facts.outputs,
         facts.states,
         facts.importance,
@@ -191,6 +210,9 @@ def measured_rows(lengths: IntArray) -> list[IntArray]:
 
 
 def _load_teacher(run: Run, facts: Prepared) -> Encoder:
+    from bertdistill.engine.distill.families.encoder import Encoder
+    from bertdistill.engine.distill.families.transformer import load_encoder
+
     return Encoder(load_encoder(facts.teacher_folder, run.spec.task, facts.labels, need_head=True))
 
 
@@ -223,6 +245,8 @@ def measure_model(
         example = example_batch(model, features, units.mean_length, units.pad_id)
         result |= latency(model, example, reference=reference).metrics()
     if LATENCY_CACHED in wanted:
+        from bertdistill.engine.distill.families.separate import with_passage
+
         run.progress("latency", "runs")
         example = example_batch(model, features, units.mean_length, units.pad_id)
         result[LATENCY_CACHED] = latency(with_passage(model, example), example).cpu_ms

@@ -11,9 +11,9 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.facts import Pieces, Units, Vocabulary
 from bertdistill.engine.contract.spec import CUT_VOCABULARY
@@ -34,6 +34,9 @@ from bertdistill.engine.families.encoder_plan import OFFSET
 from bertdistill.engine.families.table import FAMILIES, cuts_vocabulary
 from bertdistill.engine.families.vocabulary import entries, size_of, units_name
 from bertdistill.engine.tasks.table import TASKS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 TRANSFER = "texts.json"
 WINDOWS_VERSION = 1
@@ -207,6 +210,8 @@ def _with_outputs_at(run: Run, mine: Features) -> Run:
 
 def _report(run: Run, tokenizer: PreTrainedTokenizerBase, features: Mapping[str, Features]) -> None:
     """How both splits are divided, compared with the initial vocabulary."""
+    from transformers import AutoTokenizer  # only where it is needed: it takes a second
+
     facts = run.spec.prepared
     before: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(facts.vocabulary.tokenizer, trust_remote_code=False)
     settings = dataclasses.replace(run.spec.settings, vocab_size=0)

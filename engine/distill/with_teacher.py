@@ -6,13 +6,11 @@ It builds no network and computes no loss.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.distill.data.features import open_features
-from bertdistill.engine.distill.data.mixed import Division, Mixer
-from bertdistill.engine.distill.families.embeddings import open_tokenizer
-from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.importance import load_neurons
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.projection import Projection
@@ -23,6 +21,9 @@ from bertdistill.engine.families.encoder_plan import Shape
 from bertdistill.engine.families.shared_projection import KEPT, compared
 from bertdistill.engine.families.transformer import TRANSFORMER
 
+if TYPE_CHECKING:
+    from bertdistill.engine.distill.data.mixed import Mixer
+
 MOSTLY_WHOLE = 0.5
 """From this share of inputs that are not mixed, the log warns."""
 
@@ -30,7 +31,11 @@ MOSTLY_WHOLE = 0.5
 def start_of(spec: AttemptSpec, model: Model) -> Start:
     """How the student was made from its teacher, for the terms that compare their weights or embeddings."""
     facts, settings = spec.prepared, spec.settings
-    if not (isinstance(model, Encoder) and (settings.projection_weight or settings.dual_share)):
+    if not (settings.projection_weight or settings.dual_share):
+        return PLAIN
+    from bertdistill.engine.distill.families.encoder import Encoder  # loads transformers, for students that have it
+
+    if not isinstance(model, Encoder):
         return PLAIN
     scratch = spec.student.init == SCRATCH
     own = not scratch and facts.init_folder == facts.teacher_folder
@@ -50,7 +55,13 @@ def start_of(spec: AttemptSpec, model: Model) -> Start:
 def mixer_of(run: Run, model: Model) -> Mixer | None:
     """The training texts in the teacher's pieces and in the student's, if the trial trains with both."""
     spec, facts = run.spec, run.spec.prepared
-    if not (isinstance(model, Encoder) and spec.settings.dual_share and model.tokenizer):
+    if not spec.settings.dual_share:
+        return None
+    from bertdistill.engine.distill.data.mixed import Division, Mixer
+    from bertdistill.engine.distill.families.embeddings import open_tokenizer
+    from bertdistill.engine.distill.families.encoder import Encoder
+
+    if not (isinstance(model, Encoder) and model.tokenizer):
         return None
     plain = Division.of(open_features(Path(facts.features_of("train"))), open_tokenizer(facts.vocabulary.tokenizer))
     other = Division.of(open_features(Path(facts.features_of("train", model.units))), model.tokenizer)

@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from bertdistill.engine.contract import events as ev
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.versions import versions
 
 if TYPE_CHECKING:
     from bertdistill.engine.distill.run import Run
@@ -92,6 +94,7 @@ def out_of_memory(error: Exception) -> str:
 def _prepare(run: Run) -> dict[str, Any]:
     from bertdistill.engine.distill.prepare import prepare
 
+    run.events.emit(ev.STARTED, device=str(run.device), versions=versions())
     facts = prepare(run)
     return {"metrics": dict(facts.teacher_metrics), "facts": facts.to_dict()}
 
@@ -125,6 +128,32 @@ WORK: dict[str, Callable[[Run], dict[str, Any]]] = {
     "promote": _promote,
     "report": _report,
 }
+
+
+def preload() -> None:
+    """Import what attempts of any family use, for a process that forks them (`launch.forking`).
+
+    torch._dynamo is what torch's optimisers import with their first step. Nothing is computed: no thread starts.
+    """
+    for name in _PRELOADED:
+        import_module(name)
+
+
+_ROOM = "bertdistill.engine.distill"
+_PRELOADED = (
+    *(f"{_ROOM}.{name}" for name in ("trial", "prepare", "families.tiny", "families.linear", "families.bottleneck")),
+    *(f"{_ROOM}.{name}" for name in ("families.encoder", "families.separate", "compression.removal", "training.dual")),
+    *(f"transformers.models.{name}.modeling_{name}" for name in ("bert", "distilbert", "roberta")),
+    "transformers.models.auto.modeling_auto",
+    "torch._dynamo",
+)
+
+
+def may_use_gpu() -> bool:
+    """Whether CUDA works in this process: not in one that was forked from a user of a GPU."""
+    import torch
+
+    return not torch.cuda._is_in_bad_fork()
 
 
 if __name__ == "__main__":

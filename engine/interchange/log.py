@@ -216,6 +216,7 @@ class Run:
     def _join(self, order: ProgramOrder, folder: Path) -> None:
         """Log to the attempt that runs this program. Its worker holds the lock, and says how the program exits."""
         self._events = EventWriter(RunPaths(folder).events)
+        self._events.moves = order.paths
         self.id, self.folder = str(order.trial), folder
 
     def _begin(self, spec: LoggedRun, workspace: Path) -> None:

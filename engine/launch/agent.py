@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.events import LONGEST_LINE
 from bertdistill.engine.contract.folder import RunPaths, open_regular, read_object, write_json
 from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.versions import OWN, installed
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.devices import cores, gpu_busy, gpu_uuids
 from bertdistill.engine.launch.frames import BrokenFrame, pack, unpack
@@ -32,8 +33,8 @@ from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.protocol import Exit, Handle
 
 PROTOCOL = 1
-POLL_BYTES = 1 << 20
-"""Bytes of the events of one attempt in one answer, and of all of them a multiple."""
+POLL_BYTES = 2 * LONGEST_LINE
+"""Bytes of the events of one attempt in one answer, and of all of them a multiple. Every line that counts fits."""
 ALL_BYTES = 8 << 20
 LOG_BYTES = 1 << 16
 PINS = ".pins"
@@ -62,6 +63,7 @@ class Agent:
             "version": package_version(),
             "torch": installed("torch"),
             "python": platform.python_version(),
+            "executable": sys.executable,
             "host": process.host(),
             "boot_id": process.boot_id(),
             "root": str(self.root),
@@ -173,20 +175,25 @@ class Agent:
 
     # ----------------------------------------------------------------------------------------------------------- files
 
-    def pin(self, name: str, checkpoint: str) -> Answer:
+    def pin(self, name: str, checkpoint: str, changes: bool = False) -> Answer:
         """Keep a checkpoint until it is copied, although its worker may replace it; its files with sizes.
 
-        None if its worker has replaced it already.
+        None if its worker has replaced it already. One that `changes`, as its program writes into it again, is copied
+        and not linked.
         """
         paths = RunPaths(self._inside(name))
-        source = self._inside(f"{name}/checkpoints/{checkpoint}")
-        target = paths.folder / PINS / source.name
+        source = self._inside(f"{name}/{checkpoint}")
+        target = paths.folder / PINS / checkpoint.replace("/", "+")
+        if changes:
+            shutil.rmtree(target, ignore_errors=True)
         if not target.is_dir():
             making = target.with_name(f".{target.name}.{os.getpid()}")
             try:
-                shutil.copytree(source, making, copy_function=_link_or_copy, symlinks=True)
-                if _files(making) != _files(source):  # its worker is removing it
-                    return None, []
+                before = _files(source), _times(source)
+                copy = shutil.copy2 if changes else _link_or_copy
+                shutil.copytree(source, making, copy_function=copy, symlinks=True)
+                if _files(making) != _files(source) or (changes and before != (_files(source), _times(source))):
+                    return None, []  # its worker is removing it, or writes the next one into it
                 making.rename(target)
             except (OSError, shutil.Error) as error:
                 if not source.is_dir():
@@ -194,7 +201,7 @@ class Agent:
                 raise LaunchError(f"{source} cannot be kept until it is copied: {error}") from error
             finally:
                 shutil.rmtree(making, ignore_errors=True)
-        return [f"{name}/{PINS}/{source.name}", _files(target)], []
+        return [f"{name}/{PINS}/{target.name}", _files(target)], []
 
     def extra(self, name: str) -> Answer:
         """Other regular files that an attempt left at the top of its folder, with their sizes."""
@@ -268,15 +275,7 @@ VERBS = (
 
 def package_version() -> str:
     """Of this program as it is installed here."""
-    return installed("bertdistill-tui") or "unknown"
-
-
-def installed(package: str) -> str:
-    """The version of a package, which is not imported; empty if it is not here."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    return installed(OWN) or "unknown"
 
 
 def kills_user_processes() -> bool | None:
@@ -327,6 +326,11 @@ def _files(folder: Path) -> list[tuple[str, int]]:
     return sorted(found)
 
 
+def _times(folder: Path) -> list[int]:
+    """When its files were changed, in their order."""
+    return [(folder / name).stat().st_mtime_ns for name, _ in _files(folder)]
+
+
 def _link_or_copy(source: str, target: str) -> None:
     """A link costs no disk; not every filesystem has them."""
     try:
@@ -353,23 +357,33 @@ def _read(path: Path, offset: int, most: int) -> tuple[int, bytes]:
         return 0, b""
 
 
+def opened(folder: str, environ: Mapping[str, str] | None = None) -> Agent:
+    """The agent of that folder, which is made if it is not here; LaunchError if others can write to it."""
+    root = Path(folder).expanduser()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if root.stat().st_mode & 0o022 or root.stat().st_uid != os.getuid():
+        raise LaunchError(f"{root}: others can write to this folder; use one that only you can write to")
+    return Agent(root.resolve(), LocalLauncher(environ=dict(os.environ if environ is None else environ)))
+
+
+def answered(agent: Agent, head: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
+    """The answer to one message; whatever goes wrong is an answer, too."""
+    try:
+        if head["verb"] not in VERBS:
+            raise LaunchError(f"this agent cannot {head['verb']}")
+        verb: Callable[..., Answer] = getattr(agent, head["verb"])
+        value, answers = verb(*head["args"], *blobs)
+        return pack({"value": value}, answers)
+    except Exception as error:  # noqa: BLE001 - the agent's edge: the other side is told, and asks on
+        return pack({"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"})
+
+
 def serve(agent: Agent, source: BinaryIO, sink: BinaryIO) -> None:
     """Answer until the input ends."""
     sink.write(GREETING)
     sink.flush()
     while (asked := unpack(source)) is not None:
-        head, blobs = asked
-        try:
-            if head["verb"] not in VERBS:
-                raise LaunchError(f"this agent cannot {head['verb']}")
-            verb: Callable[..., Answer] = getattr(agent, head["verb"])
-            value, answers = verb(*head["args"], *blobs)
-            answer = pack({"value": value}, answers)
-        except Exception as error:  # noqa: BLE001 - the agent's edge: the other side is told, and asks on
-            answer = pack(
-                {"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"}
-            )
-        sink.write(answer)
+        sink.write(answered(agent, *asked))
         sink.flush()
 
 
@@ -379,13 +393,9 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write("usage: python -P -m bertdistill.engine.launch.agent FOLDER\n")
         return 2
     os.umask(0o077)
-    root = Path(argv[0]).expanduser()
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if root.stat().st_mode & 0o022 or root.stat().st_uid != os.getuid():
-            raise LaunchError(f"{root}: others can write to this folder; use one that only you can write to")
         with contextlib.suppress(BrokenFrame, BrokenPipeError):
-            serve(Agent(root.resolve()), sys.stdin.buffer, sys.stdout.buffer)
+            serve(opened(argv[0]), sys.stdin.buffer, sys.stdout.buffer)
     except (OSError, LaunchError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -6,6 +6,7 @@ What was copied before a cut is not copied again. It decides nothing and starts 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,11 +66,13 @@ class Courier:
     def fetch(self, name: str, mirror: Mirror, gate: Gate) -> Iterator[None]:
         """Copy the files that a line names, then append it. What its worker has replaced meanwhile is left out."""
         if gate.checkpoint:
-            pinned, _ = self.call("pin", name, gate.checkpoint)
+            pinned, _ = self.call("pin", name, gate.checkpoint, not gate.role)
             if pinned is not None:
-                target = mirror.paths.checkpoints / gate.checkpoint
+                target = mirror.paths.folder / gate.checkpoint
+                if not gate.role:  # what is there may be half of an earlier one
+                    shutil.rmtree(part_of(target), ignore_errors=True)
                 yield from self._pull(pinned[0], pinned[1], part_of(target))
-                mirror.place(part_of(target), target, gate.role)
+                mirror.place(part_of(target), target, gate.role, replaces=not gate.role)
                 self.call("drop", pinned[0])
         for cache in gate.caches:
             files, _ = self.call("manifest", cache)

@@ -100,6 +100,25 @@ def _device_uuids(nvml: Any, handle: Any) -> list[str]:
     return parts
 
 
+def memory_bytes(device: Device) -> int | None:
+    """Memory that a worker on this device of this machine can have; None if that is unknown."""
+    if device.node:
+        return None
+    if device.kind == "cpu":
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        except (ValueError, OSError):
+            return None
+    with nvml_session() as nvml:
+        if nvml is None:
+            return None
+        try:
+            total = int(nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByUUID(device.uuid)).total)
+        except nvml.NVMLError:
+            return None
+    return int(device.memory_fraction * total)
+
+
 def gpu_busy(device: Device) -> str:
     """Why this GPU is in use by others; empty if it is free.
 

@@ -12,6 +12,7 @@ from bertdistill.engine.contract.errors import ConfigError, LaunchError
 from bertdistill.engine.contract.folder import RunPaths, read_object
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch.attempts import read_exit
+from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.machines import FILE, LOCAL, Machine, Machines, read_machines
 from bertdistill.engine.launch.protocol import Exit, Handle, Launcher, Slot
 from bertdistill.engine.launch.remote import RemoteLauncher, busy_on, slots_on, whole_of
@@ -84,7 +85,9 @@ class Fleet:
         self._with(paths, handle).kill(paths, handle)
 
     def close(self) -> None:
-        """Disconnect: what runs elsewhere continues."""
+        """Disconnect: what runs elsewhere continues, and so do workers here."""
+        if isinstance(self.local, LocalLauncher):
+            self.local.close()
         for _, launcher in self._machines.values():
             if isinstance(launcher, RemoteLauncher):
                 launcher.close()

@@ -15,6 +15,7 @@ from typing import Any
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.program import ProgramOrder, is_program
 from bertdistill.engine.families.supernet import start_of
 
 WEIGHTS = (".safetensors", ".bin", ".onnx", ".pt", ".h5", ".msgpack")
@@ -24,6 +25,9 @@ _OUTSIDE = ("teacher_folder", "init_folder", "tokenizer")
 _LIGHT = ("tokenizer",)
 _UNREAD = ("search_outputs", "teacher_folder", "init_folder", "supernet")
 """Facts that a trial does not read as they are: the teacher of some, and the model that it starts from."""
+
+
+_DATABASE = "tracker.db"
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,16 @@ class Input:
         return sum(size for _, size in self.files)
 
 
-def inputs_of(spec: AttemptSpec, workspace: Path) -> list[Input]:
+def read_order(path: Path) -> AttemptSpec | ProgramOrder:
+    """What an attempt is to do; ValueError if it is neither."""
+    return ProgramOrder.read(path) if is_program(path) else AttemptSpec.read(path)
+
+
+def inputs_of(spec: AttemptSpec | ProgramOrder, workspace: Path) -> list[Input]:
     """Everything that the attempt reads. LaunchError if something of it is gone."""
+    if isinstance(spec, ProgramOrder):
+        resumed = [_input(Path(spec.resume_from), workspace, light=False)] if spec.resume_from else []
+        return [program_input(Path(spec.directory), spec.files), *resumed]
     asked = (spec.data.train, spec.resume_from)
     wanted: dict[str, bool] = {}  # by path: whether only its light files are read
     for path, light in _prepare(spec) if spec.kind == "prepare" else _trial(spec, f"{workspace}/"):
@@ -86,6 +98,30 @@ def _facts(raw: Any, inside: str, key: str = "") -> Iterator[tuple[str, bool]]:
             yield from _facts(value, inside, key)
     elif isinstance(raw, str) and (key in _OUTSIDE or raw.startswith(inside)):
         yield raw, key in _LIGHT
+
+
+def program_input(directory: Path, files: Sequence[str]) -> Input:
+    """The folder of a program with those files of it, as one input; LaunchError if one is not there.
+
+    Of a folder that is sent as a whole, workspaces are left out, as are hidden files and what Python compiles.
+    """
+    found: dict[str, os.stat_result] = {}
+    for name in files:
+        place = directory / name
+        inside = _files(place)
+        workspaces = tuple(one.removesuffix(_DATABASE) for one, _ in inside if f"/{one}".endswith(f"/{_DATABASE}"))
+        for one, status in inside:
+            if not _hidden(one) and not any(one.startswith(root) for root in workspaces):
+                found[(place / one).relative_to(directory).as_posix()] = status
+    state = hashlib.blake2b(str(directory).encode(), digest_size=10)
+    for name, status in sorted(found.items()):
+        state.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
+    sizes = tuple((name, status.st_size) for name, status in sorted(found.items()))
+    return Input(directory, f"inputs/{state.hexdigest()}/{directory.name or 'program'}", sizes)
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__pycache__" for part in Path(name).parts)
 
 
 def _input(path: Path, workspace: Path, *, light: bool) -> Input:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 
-from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.contract.errors import ConfigError, LaunchError
+from bertdistill.engine.launch import warm
 from bertdistill.engine.launch.inline import InlineLauncher
-from bertdistill.engine.launch.local import LocalLauncher
+from bertdistill.engine.launch.local import WORKER_MODULE, LocalLauncher
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.launch.slurm import SlurmLauncher
+from bertdistill.engine.study.workspace_runner import WorkspaceRunner, read_workspace_runner
+
+log = logging.getLogger("bertdistill.runner")
 
 VARIABLE = "BERTDISTILL_LAUNCHER"
 """Name of the launcher to use instead of `local`."""
@@ -29,3 +36,19 @@ def make_launcher(environ: Mapping[str, str] | None = None) -> Launcher:
     if name not in LAUNCHERS:
         raise LaunchError(f"{VARIABLE}={name}: no such launcher", hint=f"Use one of: {', '.join(LAUNCHERS)}.")
     return LAUNCHERS[name](chosen)
+
+
+def runner_launcher(workspace: Path, environ: Mapping[str, str] | None = None) -> Launcher:
+    """The same for the runner of a workspace, which starts so many workers that it keeps one loaded."""
+    launcher = make_launcher(environ)
+    if isinstance(launcher, LocalLauncher) and warm.supported() and _read(workspace).warm:
+        return replace(launcher, warm=warm.Warm(WORKER_MODULE))
+    return launcher
+
+
+def _read(workspace: Path) -> WorkspaceRunner:
+    try:
+        return read_workspace_runner(workspace)
+    except ConfigError as error:
+        log.warning("%s %s", error, error.hint)
+        return WorkspaceRunner()

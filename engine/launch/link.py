@@ -6,6 +6,7 @@ It knows no verbs. No call waits longer than `seconds` without a byte from the o
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import shlex
@@ -19,8 +20,12 @@ from typing import IO, Any, Protocol
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.launch.frames import BrokenFrame, pack, unpack
+from bertdistill.engine.launch.machines import Machine
 
 AGENT_MODULE = "bertdistill.engine.launch.agent"
+BRIDGE_MODULE = "bertdistill.engine.launch.ray_bridge"
+RAY_SECONDS = 60.0
+"""Instead of the usual time: a busy cluster needs long to start an actor."""
 GREETING = b"bertdistill-agent 1\n"
 """First line of an agent. What a login shell prints before it is skipped."""
 _MOST_CHATTER = 1 << 16
@@ -75,6 +80,15 @@ def ssh_command(host: str, python: str, folder: str, environ: Mapping[str, str] 
     words = [_quoted(word) for word in agent_command(python, folder)]
     variables = [f"{name}={shlex.quote(value)}" for name, value in (environ or {}).items()]
     return [*_SSH, "--", host, " ".join(("exec", *(("env", *variables) if variables else ()), *words))]
+
+
+def ray_command(machine: Machine, folder: str, environ: Mapping[str, str]) -> list[str]:
+    """What passes frames to an agent on a node of a Ray cluster. Ray ends a process that loses its cluster, so this
+    must not be ours.
+    """
+    gpus = 0 if environ else -(-machine.slots // machine.slots_per_gpu) or -1
+    wanted = {"address": machine.ray, "node": machine.node, "folder": folder, "gpus": gpus, "environ": dict(environ)}
+    return [sys.executable, "-P", "-m", BRIDGE_MODULE, json.dumps(wanted)]
 
 
 def _quoted(word: str) -> str:
@@ -170,11 +184,15 @@ class ProcessLink:
         return Unreachable(": ".join((why, *last)), hint="Check the machine and the connection.")
 
 
-def process_link(ssh: str, python: str, folder: str) -> ProcessLink:
-    """The link to a machine by ssh, or (no host) to another folder of this one."""
-    if ssh:
-        return ProcessLink(ssh_command(ssh, python, folder))
-    return ProcessLink(agent_command(python or sys.executable, folder))
+def link_to(machine: Machine, folder: str, environ: Mapping[str, str] | None = None) -> ProcessLink:
+    """The link to an agent in that folder of a machine. Its workers get `environ`, too; with that it is only a test,
+    which takes no GPU.
+    """
+    if machine.ssh:
+        return ProcessLink(ssh_command(machine.ssh, machine.python or "python3", folder, environ))
+    if machine.ray:
+        return ProcessLink(ray_command(machine, folder, environ or {}), seconds=RAY_SECONDS)
+    return ProcessLink(agent_command(machine.python or sys.executable, folder), {**os.environ, **(environ or {})})
 
 
 class _Pipe:

@@ -24,6 +24,7 @@ from bertdistill.engine.launch import process, shim
 from bertdistill.engine.launch.attempts import claim, read_exit
 from bertdistill.engine.launch.devices import FOLDER_VARIABLE, cores, gpu_busy, gpu_uuids
 from bertdistill.engine.launch.protocol import Exit, Handle, Slot
+from bertdistill.engine.launch.warm import Warm
 
 WORKER_MODULE = "bertdistill.engine.distill.worker"
 PROGRAM_MODULE = "bertdistill.engine.program.worker"
@@ -95,10 +96,15 @@ class LocalLauncher:
 
     command: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    warm: Warm | None = None
+    """Forks workers that need not load anything; None: each is a new Python."""
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """One per GPU, by UUID (`per_gpu` on request); without a GPU `wanted` shares of the CPU cores, or one."""
-        return slots_of(gpu_uuids(self.environ), cores(), wanted, per_gpu)
+        found = slots_of(gpu_uuids(self.environ), cores(), wanted, per_gpu)
+        if self.warm is not None:
+            self.warm.usual = found[0].device
+        return found
 
     def among(self, machines: Sequence[str]) -> LocalLauncher:
         """Itself: it knows no other machine."""
@@ -119,7 +125,11 @@ class LocalLauncher:
         worker = [*(self.command or worker_command(self.environ, worker_module(paths))), str(paths.folder)]
         lock = claim(paths)
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
-        environment = worker_environment(self.environ, device, paths.folder) | {shim.LOCK_VARIABLE: str(lock)}
+        environment = worker_environment(self.environ, device, paths.folder)
+        if (forked := self._forked(paths, device, grace, environment, lock)) is not None:
+            os.close(lock)
+            return forked
+        environment |= {shim.LOCK_VARIABLE: str(lock)}
         # A stop that comes while the shim still starts must wait for it, not end it: it inherits these as blocked.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
         try:
@@ -143,6 +153,25 @@ class LocalLauncher:
         _CHILDREN.append(child)
         boot, start = process.boot_id(), shim.start_ticks(child.pid)
         return Handle(process.host(), boot, shim=child.pid, start=start)
+
+    def _forked(
+        self, paths: RunPaths, device: Device, grace: float, environment: Mapping[str, str], lock: int
+    ) -> Handle | None:
+        """The attempt as a fork of a process that has loaded everything; None if there is none, and it starts cold."""
+        if self.warm is None or self.command or self.environ.get(COMMAND_VARIABLE):
+            return None
+        if worker_module(paths) != WORKER_MODULE:
+            return None
+        pid = self.warm.start(paths.folder, grace, environment, lock)
+        if self.warm.worthwhile(prepares=read_object(paths.spec).get("kind") == "prepare"):
+            usual = device if device.kind == "cuda" or self.warm.usual is None else self.warm.usual
+            self.warm.expect(worker_environment(self.environ, usual, paths.folder))
+        return None if pid is None else Handle(process.host(), process.boot_id(), shim=pid, start=shim.start_ticks(pid))
+
+    def close(self) -> None:
+        """End what waits for attempts; those that run continue."""
+        if self.warm is not None:
+            self.warm.close()
 
     def alive(self, paths: RunPaths, handle: Handle) -> bool:
         """Whether the lock is held (by the shim or by anything that the worker left behind), or the shim or worker

@@ -22,6 +22,7 @@ LOCAL = "local"
 """Name of the machine that the runner is on."""
 DEFAULT_FOLDER = "~/.cache/bertdistill-tui"
 _HOST = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:@%\[\]-]{0,254}")
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}:[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Machine:
     slots_per_gpu: int = 1
     lost_after: float = 60.0
     """Seconds without an answer after which its attempts are taken for lost, and resume elsewhere."""
+    ray: str = ""
+    """Instead of `ssh`: host and port of the head of a Ray cluster."""
+    node: str = ""
+    """Which node of that cluster: its name, host name, address or id. Empty: its only one."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,15 @@ def _refuse(machine: Machine, where: str) -> None:
     if machine.ssh and not _HOST.fullmatch(machine.ssh):
         hint = "Use a host name or user@host; ports, keys and jump hosts belong into ~/.ssh/config."
         raise ConfigError(f"{where}: ssh = {machine.ssh!r} is not a valid host", hint=hint)
+    if machine.ray and not _CLUSTER.fullmatch(machine.ray):
+        hint = "Use host:port of the head of the cluster, as `ray start --address` does."
+        raise ConfigError(f"{where}: ray = {machine.ray!r} is not a valid address", hint=hint)
+    if machine.ray and (machine.ssh or machine.python):
+        hint = "Use either ray or ssh; workers of a Ray node use the Python that Ray runs with there."
+        raise ConfigError(f"{where}: ray excludes ssh and python", hint=hint)
+    if machine.node and not (machine.ray and machine.node.isprintable()):
+        hint = "It is the name, host name, address or id of a node, together with ray."
+        raise ConfigError(f"{where}: node = {machine.node!r} is not the node of a Ray cluster", hint=hint)
     for key in ("python", "folder"):
         value: str = getattr(machine, key)
         if value.startswith("-") or not value.isprintable() or (key == "folder" and value[:1] not in ("/", "~")):

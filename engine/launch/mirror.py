@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.contract.events import CHECKPOINT, RESULT, parse_event
+from bertdistill.engine.contract.events import CHECKPOINT, LONGEST_LINE, RESULT, parse_event
 from bertdistill.engine.contract.folder import RunPaths, open_to_append, sync_folder, write_json
 from bertdistill.engine.launch.protocol import Exit
 
@@ -29,8 +29,9 @@ class Gate:
 
     line: bytes
     checkpoint: str = ""
-    """Name of the folder of a checkpoint."""
+    """The folder of a checkpoint, relative to the run folder."""
     role: str = ""
+    """Empty for one that a program has saved: where it likes, perhaps into the same folder each time."""
     caches: tuple[str, ...] = ()
     """Folders of the caches that a preparation reports, relative to the workspace."""
 
@@ -55,8 +56,10 @@ class Mirror:
     def take(self, data: bytes, *, all_of_it: bool) -> Gate | None:
         """Append new events up to the first line that waits for files; that line, or None.
 
-        Only whole lines, unless this is `all_of_it`: then also what a worker left unfinished.
+        Only whole lines, unless this is `all_of_it`: then also what a worker left unfinished. A line that is too long
+        to be read comes in parts, as it would never fit into one answer.
         """
+        all_of_it = all_of_it or (len(data) > LONGEST_LINE and b"\n" not in data)
         end = 0
         while end < len(data):
             stop = data.find(b"\n", end) + 1
@@ -95,8 +98,13 @@ class Mirror:
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def place(self, part: Path, target: Path, role: str = "") -> None:
-        """Give a folder that is complete its name, and let `role` point to it."""
+    def place(self, part: Path, target: Path, role: str = "", *, replaces: bool = False) -> None:
+        """Give a folder that is complete its name, and let `role` point to it.
+
+        One that has the name stays, or makes room (`replaces`).
+        """
+        if replaces:
+            shutil.rmtree(target, ignore_errors=True)
         if target.exists():
             shutil.rmtree(part, ignore_errors=True)
             return
@@ -126,10 +134,12 @@ class Mirror:
             return None
         event = parse_event(line) or {}
         if event.get("k") == CHECKPOINT and event["role"] in ("best", "last"):
-            parent, _, name = event["folder"].rpartition("/")
-            inside = parent == "checkpoints" or parent.endswith(f"/{self.paths.folder.name}/checkpoints")
-            if inside and _plain(name) and not (self.paths.checkpoints / name).is_dir():
-                return Gate(line, checkpoint=name, role=event["role"])
+            own = f"{self.paths.folder}/"
+            name = event["folder"].removeprefix(own)
+            if _plain(*name.split("/")):
+                role = event["role"] if name.startswith(f"checkpoints/{event['role']}-") else ""
+                if not role or not (self.paths.folder / name).is_dir():
+                    return Gate(line, checkpoint=name, role=role)
         if event.get("k") == RESULT and event.get("facts"):
             named = dict.fromkeys(_inside(event["facts"], f"{self.workspace}/"))
             missing = tuple(name for name in named if _plain(*name.split("/")) and not (self.workspace / name).exists())

@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.relocation import translated
 from bertdistill.engine.launch.agent import PROTOCOL, package_version
 from bertdistill.engine.launch.courier import Courier
-from bertdistill.engine.launch.inputs import Input, inputs_of, moves_for
+from bertdistill.engine.launch.inputs import Input, inputs_of, moves_for, read_order
 from bertdistill.engine.launch.link import Link, Refused, Unreachable
 from bertdistill.engine.launch.machines import Machine
 from bertdistill.engine.launch.mirror import Mirror, dumped
@@ -412,7 +411,7 @@ class Node:
     def _wanted(self, path: Path) -> tuple[dict[str, Any], list[Input]]:
         """That spec and what it reads; LaunchError, of this attempt alone, if any of it cannot be read."""
         try:
-            return json.loads(path.read_text(encoding="utf-8")), inputs_of(AttemptSpec.read(path), self.workspace)
+            return json.loads(path.read_text(encoding="utf-8")), inputs_of(read_order(path), self.workspace)
         except (OSError, ValueError) as error:
             raise LaunchError(f"{path}: {error}", hint="Start a new attempt instead.") from error
 

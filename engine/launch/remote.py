@@ -9,7 +9,7 @@ from pathlib import Path
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch.attempts import read_exit
-from bertdistill.engine.launch.link import Link, process_link
+from bertdistill.engine.launch.link import Link, link_to
 from bertdistill.engine.launch.local import slots_of
 from bertdistill.engine.launch.machines import Machine, Machines
 from bertdistill.engine.launch.node import Node
@@ -52,11 +52,9 @@ class RemoteLauncher:
     def to(
         machine: Machine, machines: Machines, workspace: Path, connect: Callable[[], Link] | None = None
     ) -> RemoteLauncher:
-        """By ssh, or over the pipes of a child process of this machine."""
+        """Over the link that its entry in workspace.toml asks for."""
         root = machines.root(machine)
-        python = machine.python or ("python3" if machine.ssh else "")
-        given = connect or (lambda: process_link(machine.ssh, python, root))
-        return RemoteLauncher(Node(machine, root, workspace, given))
+        return RemoteLauncher(Node(machine, root, workspace, connect or (lambda: link_to(machine, root))))
 
     def slots(self, wanted: int = 0, per_gpu: int = 1) -> list[Slot]:
         """As many as the machine was added with."""

@@ -15,6 +15,7 @@ import signal
 import stat
 import sys
 import time
+from collections.abc import Callable
 
 BUSY = 75
 """Exit code when another process holds the lock or the attempt has already ended: an attempt runs once."""
@@ -184,7 +185,7 @@ def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _become(command: list[str], shim_pid: int) -> None:
+def become_worker(shim_pid: int) -> None:
     """In the child: a process group of its own, preferred by the OOM killer, killed when the shim dies."""
     os.setpgid(0, 0)
     if sys.platform == "linux":
@@ -199,12 +200,16 @@ def _become(command: list[str], shim_pid: int) -> None:
     for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    write_to_log()
+
+
+def write_to_log() -> None:
+    """Let standard output and error be the end of the log of the folder that we are in, and nothing be read."""
     log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.execvp(command[0], command)
 
 
 def _spawn(command: list[str]) -> int:
@@ -213,7 +218,8 @@ def _spawn(command: list[str]) -> int:
     if pid:
         return pid
     try:
-        _become(command, shim_pid)
+        become_worker(shim_pid)
+        os.execvp(command[0], command)
     except OSError as error:
         os.write(2, f"cannot start {command[0]}: {error}\n".encode())
     finally:
@@ -315,8 +321,11 @@ def _on_gpu() -> bool:
         return False
 
 
-def main(argv: list[str]) -> int:
-    """Run one attempt to its end; returns the shim's own exit code (the worker's end is in exit.json)."""
+def main(argv: list[str], spawn: Callable[[list[str]], int] = _spawn) -> int:
+    """Run one attempt to its end; returns the shim's own exit code (the worker's end is in exit.json).
+
+    `spawn` starts the command as a child, in which it does not return.
+    """
     if len(argv) < 4 or argv[2] != "--":
         sys.stderr.write("usage: shim.py RUN_FOLDER GRACE_SECONDS -- COMMAND ...\n")
         return 2
@@ -333,7 +342,7 @@ def main(argv: list[str]) -> int:
     if sys.platform == "linux":
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     kills_before, started, began = _oom_kills(), time.time(), time.monotonic()
-    worker = _spawn(command)
+    worker = spawn(command)
     state = {"host": os.uname().nodename, "boot_id": boot_id(), "started_at": started}
     _write("state.json", {**state, "shim": _identity(os.getpid()), "worker": _identity(worker)})
     asked, timed_out = _supervise(worker, grace, signals)
@@ -359,6 +368,7 @@ def main(argv: list[str]) -> int:
             "code": code,
             "signal": number,
             "max_rss_mb": _megabytes(usage),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
             "log_tail": tail,
             "ended_at": time.time(),
             "seconds": seconds,

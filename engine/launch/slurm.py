@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bertdistill.engine.contract.errors import LaunchError
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import shim
 from bertdistill.engine.launch.attempts import read_exit
@@ -41,7 +41,7 @@ _OVER = _OF_THE_WORK | _OF_THE_CLUSTER
 
 @dataclass
 class Queue:
-    """The states of this user's jobs by id. It asks in a thread: a controller that is down answers after seconds."""
+    """The states of this user's jobs by name. It asks in a thread: a controller that is down answers after seconds."""
 
     environ: Mapping[str, str]
     states: Mapping[str, str] | None = None
@@ -62,7 +62,7 @@ class Queue:
 
     def _run(self) -> None:
         began = time.monotonic()
-        command = ["squeue", "-h", "-u", getpass.getuser(), "-t", "all", "-o", "%i %T"]
+        command = ["squeue", "-h", "-u", getpass.getuser(), "-t", "all", "-o", "%j %T"]
         try:
             done = subprocess.run(
                 command, env=self.environ, capture_output=True, text=True, timeout=SBATCH_SECONDS, check=True
@@ -87,7 +87,11 @@ class SlurmLauncher:
     queue: Queue = field(init=False)
     _left: dict[str, float] = field(default_factory=dict, init=False)
     """Since when jobs are not in the queue any more."""
+    _submitting: dict[str, threading.Thread] = field(default_factory=dict, init=False)
     _submitted: dict[str, float] = field(default_factory=dict, init=False)
+    _refused: set[str] = field(default_factory=set, init=False)
+    """Jobs that `sbatch` did not take."""
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queue", Queue(self.environ))
@@ -115,49 +119,71 @@ class SlurmLauncher:
         return self.queue.problem
 
     def start(self, paths: RunPaths, device: Device, *, grace: float) -> Handle:
-        """Submit the job; its id is in the handle."""
+        """Submit the job, in a thread: a busy controller answers after seconds. The handle has the job's name, which
+        is known before; what `sbatch` refuses becomes the end of the attempt.
+        """
         if paths.exit.exists() or paths.lock.exists():
             raise LaunchError(f"{paths.folder}: this attempt runs or has ended", hint="Start a new attempt instead.")
         if kind := network_filesystem(_database_of(paths.folder)):
             hint = "Keep the workspace on a disk of the machine that the runner is on, and export it to the nodes."
             raise LaunchError(f"the database is on a network disk ({kind})", hint=hint)
+        options = self._options()
+        paths.lock.touch(mode=0o600)  # a second start is refused; the shim locks it on its node
+        name = _name(paths)
+        self._submitting[name] = threading.Thread(
+            target=self._submit, args=(name, paths, options, device, grace), name="sbatch", daemon=True
+        )
+        self._submitting[name].start()
+        return Handle(host="slurm", job=name)
+
+    def _submit(self, name: str, paths: RunPaths, options: Sequence[str], device: Device, grace: float) -> None:
         worker = [*worker_command(self.environ, worker_module(paths)), str(paths.folder)]
         command = [sys.executable, "-I", "-S", shim.__file__, str(paths.folder), str(grace), "--", *worker]
-        paths.lock.touch(mode=0o600)  # a second start is refused; the shim locks it on its node
-        script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
-        submit = ["sbatch", "--parsable", "--no-requeue", "--open-mode=append", "--export=ALL"]
-        submit += [f"--output={paths.log}", f"--chdir={paths.folder}", f"--job-name={_name(paths)}"]
+        submit = ["sbatch", *options, "--no-requeue", "--open-mode=append", "--export=ALL"]
+        submit += [f"--output={paths.log}", f"--chdir={paths.folder}", f"--job-name={name}"]
         environment = {
             key: value
             for key, value in worker_environment(self.environ, device, paths.folder).items()
             if key not in ("CUDA_VISIBLE_DEVICES", shim.LOCK_VARIABLE)  # Slurm says which GPU it is
         }
+        script = f"#!/bin/sh\nexec {shlex.join(command)}\n"
         try:
-            done = subprocess.run(
-                [*submit, *self._options()],
-                input=script,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=SBATCH_SECONDS,
-                check=False,
-            )
+            problem = self._sbatch(submit, script, environment)
+            if problem:
+                self._refused.add(name)
+                write_json(paths.exit, asdict(Exit("launch_failed", log_tail=problem, ended_at=time.time())))
+        finally:
+            self._submitted[name] = time.monotonic()
+            del self._submitting[name]  # last: from now on the queue is believed
+
+    def _sbatch(self, command: Sequence[str], script: str, environment: Mapping[str, str]) -> str:
+        """Why it was refused; empty if it was not."""
+        try:
+            with self._one_at_a_time:
+                done = subprocess.run(
+                    command,
+                    input=script,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=SBATCH_SECONDS,
+                    check=False,
+                )
         except (OSError, subprocess.SubprocessError) as error:
-            if isinstance(error, subprocess.TimeoutExpired):  # the job may be in the queue, and nobody knows its id
-                self._cancel(f"--name={_name(paths)}")
-            raise LaunchError(f"sbatch: {error}", hint="Check that Slurm works: sinfo.") from error
-        job = done.stdout.strip().partition(";")[0]
-        if done.returncode or not job.isdecimal():
-            raise LaunchError(f"sbatch: {done.stderr.strip() or done.stdout.strip()}", hint=f"Correct {OPTIONS}.")
-        self._submitted[job] = time.monotonic()
-        return Handle(host="slurm", job=job)
+            if isinstance(error, subprocess.TimeoutExpired):  # the job may be in the queue all the same
+                self._cancel(next(f"--name={word[11:]}" for word in command if word.startswith("--job-name=")))
+            return f"sbatch: {error}; check that Slurm works: sinfo"
+        said = done.stderr.strip() or done.stdout.strip()
+        return f"sbatch: {said}; correct {OPTIONS}" if done.returncode else ""
 
     def alive(self, paths: RunPaths, handle: Handle) -> bool:
         """Whether the job is in the queue, or has left it so recently that its exit.json may still come."""
         if not handle.job:
-            if paths.lock.exists() and not paths.exit.exists():  # the runner died before it knew the job
+            if paths.lock.exists() and not paths.exit.exists():  # the runner died before it stored the handle
                 self._cancel(f"--name={_name(paths)}")
             return False
+        if handle.job in self._submitting or handle.job in self._refused:
+            return handle.job in self._submitting
         self.queue.ask()
         knows = self.queue.knows(self._submitted.get(handle.job, float("-inf")))
         state = (self.queue.states or {}).get(handle.job)
@@ -181,19 +207,21 @@ class SlurmLauncher:
         """SIGTERM to the shim, whose grace time it is; a job that waits is removed."""
         if (self.queue.states or {}).get(handle.job) == "PENDING":
             self.kill(paths, handle)
-        else:
-            self._cancel("--batch", "--signal=TERM", handle.job)
+        elif handle.job:
+            self._cancel("--batch", "--signal=TERM", f"--name={handle.job}")
 
     def kill(self, paths: RunPaths, handle: Handle) -> None:
-        self._cancel(handle.job)
+        if handle.job:
+            self._cancel(f"--name={handle.job}")
 
     def _cancel(self, *words: str) -> None:
-        if words[-1]:
+        if not any(thread.name == " ".join(words) for thread in threading.enumerate()):  # a stop is repeated
             quiet = subprocess.DEVNULL
             run = threading.Thread(
                 target=subprocess.run,
                 args=(["scancel", *words],),
                 kwargs={"env": self.environ, "stdout": quiet, "stderr": quiet, "timeout": SBATCH_SECONDS},
+                name=" ".join(words),
                 daemon=True,
             )
             run.start()

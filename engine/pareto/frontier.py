@@ -28,7 +28,16 @@ SIZES = (
     "gflops",
     "peak_memory_mb",
 )
-TIMES = ("latency_cpu_ms", "latency_ratio", "latency_ms", "latency_p95_ms", "throughput", "train_minutes")
+TIMES = (
+    "latency_cpu_ms",
+    "latency_ratio",
+    "latency_ms",
+    "latency_p95_ms",
+    "throughput",
+    "train_minutes",
+    "cpu_seconds",
+    "energy_wh",
+)
 LOG_SCALED = frozenset(SIZES + TIMES)
 """Metrics for which ratios matter rather than differences; all are positive."""
 WIDE = 10.0

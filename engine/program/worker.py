@@ -32,6 +32,7 @@ from bertdistill.engine.contract.events import (
 )
 from bertdistill.engine.contract.folder import RunPaths, write_json
 from bertdistill.engine.contract.program import PARAMS_FILE, ProgramOrder, arguments, environment
+from bertdistill.engine.contract.versions import OWN, versions
 from bertdistill.engine.program.ending import Ending, Heard, ending
 from bertdistill.engine.program.output import SHOWN_LAST, Lines, Said, Saved, Streamed
 from bertdistill.engine.program.reported import read_reported
@@ -105,11 +106,12 @@ def main(argv: list[str]) -> int:
         signal.signal(number, note)
     order = ProgramOrder.read(paths.spec)
     events = EventWriter(paths.events)
+    events.moves = order.paths
     try:
         process = _start(order, paths)
     except OSError as error:
         return _refuse(events, order, error)
-    events.emit(STARTED, pid=process.pid, params=len(order.params))
+    events.emit(STARTED, pid=process.pid, params=len(order.params), versions=versions((OWN,)))
     supervised, said = Supervised(process, order), Said(order.objectives)
     _follow(supervised, said, asked, reading, events, paths)
     events.close()

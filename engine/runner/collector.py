@@ -151,6 +151,7 @@ class Collector:
             wanted=[objective.metric for objective in spec.objectives],
             retries=spec.runner.retries,
             now=now,
+            distils=spec.program is None,
         )
         self._leaving.pop(attempt.id, None)
         self._paths.pop(attempt.id, None)

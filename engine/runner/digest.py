@@ -25,6 +25,7 @@ from bertdistill.store.metrics import Point
 
 SERIES_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./ @-]{0,127}")
 NOTICE_LENGTH = 2000
+MOST_VERSIONS = 50
 _LARGEST = 2**62
 MOST_SETTINGS = 64
 
@@ -66,7 +67,7 @@ def digest(data: bytes) -> Events:
 
 
 def _on_started(events: Events, event: Mapping[str, Any]) -> None:
-    events.started = event
+    events.started = {**event, "versions": _versions(event.get("versions"))}
 
 
 def _on_metrics(events: Events, event: Mapping[str, Any]) -> None:
@@ -174,6 +175,14 @@ def _number(value: Any) -> float | None:
 
 def _numbers(value: Any) -> dict[str, float | None]:
     return {_text(name, 128): _number(number) for name, number in _mapping(value).items()}
+
+
+def _versions(value: Any) -> dict[str, str]:
+    """By package, whatever else it says is left out: a wrong one must not cost the rest of the event."""
+    if not isinstance(value, dict):
+        return {}
+    named = [(name, one) for name, one in value.items() if isinstance(one, str)][:MOST_VERSIONS]
+    return {_text(name, 64): _text(one, 64) for name, one in named}
 
 
 def _whole(value: Any) -> int:

@@ -19,7 +19,9 @@ from bertdistill.engine.contract.spec import Device, Settings
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher, Slot
 from bertdistill.engine.launch.slots import devices_of
+from bertdistill.engine.runner.foresight import memory_warning
 from bertdistill.engine.runner.rules import HOST_OOM, runs_alone
+from bertdistill.engine.runner.smaller import halved, since_halved
 from bertdistill.engine.study.config import select_metric
 from bertdistill.engine.study.student import (
     may_cut,
@@ -55,9 +57,11 @@ def attempt_spec(
     attempt: int = 1,
     resume_from: str = "",
     earlier: Sequence[str] = (),
+    smaller: bool = False,
 ) -> AttemptSpec:
-    """The spec of an attempt: everything that a worker knows."""
+    """The spec of an attempt: everything that a worker knows. `smaller`: its trial has run out of memory."""
     select = select_metric(spec)
+    settings = (halved(trial.settings) if smaller else trial.settings) if trial else {}
     return AttemptSpec(
         kind=kind,
         study=spec.name,
@@ -65,7 +69,7 @@ def attempt_spec(
         data=spec.data,
         teacher=spec.teacher,
         student=spec.student,
-        settings=Settings(**trial.settings) if trial else spec.settings,
+        settings=Settings(**settings) if trial else spec.settings,
         device=device,
         caches=str(workspace.caches),
         trial=trial.number if trial else None,
@@ -104,6 +108,7 @@ def program_order(
         attempt=attempt,
         command=spec.program.command,
         directory=spec.program.directory,
+        files=spec.program.files,
         environment=spec.program.environment,
         limit_seconds=spec.program.minutes * 60,
         grace_seconds=spec.runner.grace_seconds,
@@ -140,8 +145,9 @@ def begin(
         kind = "trial" if trial else "prepare"
         number = reads.next_attempt_number(session, study_id=study.id, trial_id=trial_id, kind=kind)
         folder = free_folder(workspace.attempt_folder(study.name, trial.number if trial else None, number, kind))
-        resume_from = resume_folder(session, workspace, trial_id) if trial_id is not None else ""
-        earlier = best_folders(session, workspace, trial_id) if trial_id is not None and resume_from else ()
+        first = _first_alike(session, trial_id) if trial_id is not None and spec.program is None else 0
+        resume_from = resume_folder(session, workspace, trial_id, first) if trial_id is not None else ""
+        earlier = best_folders(session, workspace, trial_id, first) if trial_id is not None and resume_from else ()
         attempt = writes.create_attempt(
             session,
             study_id=study.id,
@@ -151,6 +157,8 @@ def begin(
             slot=slot.name,
             now=now,
         )
+        if trial is not None and spec.program is None and (text := memory_warning(session, trial, slot.device)):
+            writes.add_notice(session, level="warning", text=text, now=now, study_id=study.id, trial_id=trial_id)
         order: AttemptSpec | ProgramOrder
         if trial is not None and spec.program is not None:
             order = program_order(spec, trial, slot.device, attempt=number, resume_from=resume_from)
@@ -165,6 +173,7 @@ def begin(
                 attempt=number,
                 resume_from=resume_from,
                 earlier=earlier,
+                smaller=first > 0,
             )
     handle = write_and_start(launcher, RunPaths(folder), order, slot.device, grace=spec.runner.grace_seconds)
     with db.write() as session:
@@ -201,16 +210,33 @@ def free_folder(wanted: Path) -> Path:
     return folder
 
 
-def resume_folder(session: Reading, workspace: Workspace, trial_id: int) -> str:
-    """Absolute folder of the newest last checkpoint of a trial that is there; empty without one."""
-    lasts = [one for one in reads.checkpoints(session, trial_id=trial_id) if one.role == "last"]
+def _first_alike(session: Reading, trial_id: int) -> int:
+    """Id of the first attempt of a trial with the batch that its next one has, or of one before it: checkpoints of
+    another batch count other steps. 0 as long as it has its own.
+    """
+    attempts = reads.attempts(session, trial_id=trial_id)
+    before = since_halved([one.exit_class for one in attempts])
+    return 0 if before is None else attempts[before - 1].id + 1
+
+
+def resume_folder(session: Reading, workspace: Workspace, trial_id: int, first: int = 0) -> str:
+    """Absolute folder of the newest last checkpoint of a trial that is there; empty without one.
+
+    Only of attempts from the id `first` on.
+    """
+    every = reads.checkpoints(session, trial_id=trial_id)
+    lasts = [one for one in every if one.role == "last" and one.attempt_id >= first]
     found = (workspace.absolute(one.folder) for one in reversed(lasts))
     return next((str(folder) for folder in found if folder.is_dir()), "")
 
 
-def best_folders(session: Reading, workspace: Workspace, trial_id: int) -> list[str]:
-    """Absolute folders of the best checkpoints of a trial that are there; the last one may refer to one of them."""
-    found = [one.folder for one in reads.checkpoints(session, trial_id=trial_id) if one.role == "best"]
+def best_folders(session: Reading, workspace: Workspace, trial_id: int, first: int = 0) -> list[str]:
+    """Absolute folders of the best checkpoints of a trial that are there; the last one may refer to one of them.
+
+    Only of attempts from the id `first` on.
+    """
+    every = reads.checkpoints(session, trial_id=trial_id)
+    found = [one.folder for one in every if one.role == "best" and one.attempt_id >= first]
     folders = (workspace.absolute(one) for one in dict.fromkeys(found))
     return [str(folder) for folder in folders if folder.is_dir()]
 

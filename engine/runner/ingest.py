@@ -134,8 +134,8 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
         if not is_logged(attempt) and (events.scores or events.trained is not None):
             newer = events.scores if events.result is None else {}
             common.standings.append(writes.Standing(attempt.trial_id or 0, newer, events.trained))
-    if events.ended is not None:
-        writes.set_attempt_outcome(session, attempt.id, events.ended)
+    if told := {**_versions(events), **(events.ended or {})}:
+        writes.add_attempt_outcome(session, attempt.id, told)
     notices = _store_notices(session, attempt, events.notices)
     if dropped and not reads.has_notice(session, attempt.study_id, attempt.trial_id, _DROPPED):
         _notice(session, attempt, events.points[0][3], "warning", _DROPPED)
@@ -155,6 +155,12 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
         ended=events.ended,
         more=chunk.more,
     )
+
+
+def _versions(events: Events) -> dict[str, Any]:
+    """What the worker runs with, as it is stored with the attempt."""
+    found = events.started["versions"] if events.started is not None else {}
+    return {"versions": found} if found else {}
 
 
 def _add_points(session: Writing, attempt: Attempt, events: Events, common: _Common) -> tuple[int, int]:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.pareto.frontier import Objective, ranking
+from bertdistill.engine.pareto.frontier import Objective
+from bertdistill.engine.pareto.repeats import ranked_rows
 from bertdistill.engine.runner import bin
+from bertdistill.engine.study.measured import measured
 from bertdistill.engine.study.outline import LOG, outline
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
@@ -187,8 +189,7 @@ def worth(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[int,
 
     Frontier trials and the baseline are left out; trials without all objectives come last.
     """
-    rows = [(trial.id, trial.metrics) for trial in trials if trial.state == TrialState.COMPLETE]
-    ranked = ranking(rows, objectives)
+    ranked = ranked_rows([*measured(trials, lambda trial: trial.metrics).values()], objectives)
     place = {one.key: position for position, one in enumerate(ranked)}
-    kept = {one.key for one in ranked if one.on_frontier} | {t.id for t in trials if t.origin == "baseline"}
-    return {trial.id: place.get(trial.id, len(place)) for trial in trials if trial.id not in kept}
+    kept = {one.key for one in ranked if one.on_frontier} | {t.number for t in trials if t.origin == "baseline"}
+    return {trial.id: place.get(trial.number, len(place)) for trial in trials if trial.number not in kept}

@@ -23,6 +23,10 @@ HOST_OOM = "host_oom"
 until that attempt has ended the trial carries this reason."""
 
 
+CUDA_OOM = "cuda_oom"
+"""Class of an end for lack of a GPU's memory."""
+
+
 LOGGED = "logged"
 """Key in the handle of an attempt that logs itself, and origin of its trial."""
 

@@ -24,7 +24,7 @@ from bertdistill.engine.contract.folder import open_to_append
 from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.workspace import Workspace, resolve_workspace
 from bertdistill.engine.launch.fleet import Fleet
-from bertdistill.engine.launch.launchers import make_launcher
+from bertdistill.engine.launch.launchers import runner_launcher
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.runner import lease, requests, retention
 from bertdistill.engine.runner.advance import Advancer
@@ -334,7 +334,7 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[to_file])
     logging.raiseExceptions = False  # on a full disk its own tracebacks would fill stderr, which is the same file
     try:
-        fleet = Fleet(workspace.path.resolve(), make_launcher())
+        fleet = Fleet(workspace.path.resolve(), runner_launcher(workspace.path))
         try:
             return run(workspace, fleet)
         finally:

@@ -35,7 +35,7 @@ SLOTS_SECONDS = 60.0
 """Seconds for which the list of slots is cached: NVML is slow. A fleet caches those of this machine by itself."""
 BUSY_NOTICE_SECONDS = 600.0
 LAUNCH_SECONDS = 2.0
-"""After so long a tick starts nothing more: a batch system may take seconds for each job, and stops must not wait."""
+"""After so long a tick starts nothing more: a launcher or a disk may be slow, and stops must not wait."""
 
 log = logging.getLogger("bertdistill.runner")
 

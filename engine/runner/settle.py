@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.launch.protocol import Exit
-from bertdistill.engine.runner.rules import HOST_OOM
+from bertdistill.engine.runner import smaller
+from bertdistill.engine.runner.rules import CUDA_OOM, HOST_OOM
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, Reading
-from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, TrialState
+from bertdistill.store.rows import Attempt, AttemptState, Study, StudyState, Trial, TrialState
 
 if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
@@ -54,11 +55,13 @@ def verdict(
     failures: int,
     retries: int,
     alone: bool = False,
+    smaller: str = "",
     missing: Sequence[str] = (),
 ) -> Verdict:
     """The meaning of an end. `outcome` is the worker's own ended event, or empty; `failures` those before this one.
 
-    `alone`: nothing ran beside it, so main memory that was not enough never will be. `stop_reason` is one word, perhaps
+    `alone`: nothing ran beside it, so main memory that was not enough never will be. `smaller` is what its batch can be
+    in another attempt that needs less memory, in words. `stop_reason` is one word, perhaps
     followed by a colon and a sentence. The worker's word counts above the exit: a library that crashes while Python
     shuts down spoils no finished trial.
     """
@@ -77,6 +80,12 @@ def verdict(
         detail = outcome.get("detail") or said
     elif HOST_OOM in (reason, ended.kind) and not alone:
         return Verdict(TrialState.WAITING, HOST_OOM, detail)
+    elif (
+        smaller
+        and not stop_reason
+        and (found := next((one for one in (reason, ended.kind) if one in (HOST_OOM, CUDA_OOM)), ""))
+    ):
+        return Verdict(TrialState.WAITING, found, smaller)
     elif status == "infeasible" or ended.kind in INFEASIBLE:
         return Verdict(TrialState.INFEASIBLE, reason, detail)
     elif status == "refused" or ended.kind == "refused":
@@ -104,7 +113,7 @@ def exit_class(ended: Exit, found: Verdict) -> str:
     """The class under which an attempt is filed: that of its exit, unless the worker's word says otherwise."""
     if found.state == TrialState.COMPLETE:
         return "complete"
-    if found.state == TrialState.INFEASIBLE or found.reason in ("no_result", "refused", HOST_OOM):
+    if found.state == TrialState.INFEASIBLE or found.reason in ("no_result", "refused", HOST_OOM, CUDA_OOM):
         return found.reason
     return ended.kind
 
@@ -121,12 +130,19 @@ def row(value: int | None) -> int:
 
 
 def settle(
-    db: Database, attempt_id: int, ended: Exit, *, wanted: Sequence[str], retries: int, now: float
+    db: Database,
+    attempt_id: int,
+    ended: Exit,
+    *,
+    wanted: Sequence[str],
+    retries: int,
+    now: float,
+    distils: bool = True,
 ) -> Verdict | None:
     """File an ended attempt whose events are all stored, and move its trial (or its study, for a preparation).
 
-    `wanted` are the metrics without which a trial is not complete. None when it was settled before: a runner that died
-    right after the commit comes here again.
+    `wanted` are the metrics without which a trial is not complete; `distils`: its settings are ours. None when it was
+    settled before: a runner that died right after the commit comes here again.
     """
     with db.write() as session:
         attempt = reads.attempt_by_id(session, attempt_id)
@@ -143,6 +159,7 @@ def settle(
             failures=trial.failures,
             retries=retries,
             alone=trial.reason == HOST_OOM,
+            smaller=_smaller(session, trial) if distils else "",
             missing=[name for name in wanted if values.get(name) is None],
         )
         _end(session, attempt, ended, found, now)
@@ -156,6 +173,14 @@ def settle(
             level = "warning" if found.state == TrialState.WAITING else "error"
             writes.add_notice(session, level=level, text=text, now=now, study_id=trial.study_id, trial_id=trial_id)
         return found
+
+
+def _smaller(session: Reading, trial: Trial) -> str:
+    """What the batch of another attempt can be, in words; empty if it cannot be smaller, or was before."""
+    ends = [one.exit_class for one in reads.attempts(session, trial_id=trial.id)]
+    if smaller.since_halved(ends) is not None or not smaller.can_halve(trial.settings):
+        return ""
+    return smaller.words(trial.settings)
 
 
 def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries: int, now: float) -> Verdict:
@@ -201,6 +226,9 @@ def _end(session: Writing, attempt: Attempt, ended: Exit, found: Verdict, now: f
 
 
 def _said(who: str, found: Verdict, filed: str) -> str:
+    if found.state == TrialState.WAITING and found.detail.startswith(smaller.BATCH):
+        memory = "main memory" if found.reason == HOST_OOM else "the GPU's memory"
+        return f"{who} ran out of {memory}. It is started once more, from its beginning, with {found.detail}."
     if found.reason == HOST_OOM and found.state == TrialState.WAITING:
         return f"{who} ran out of main memory, perhaps because of other trials. It is started once more, alone."
     if not found.failure:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bertdistill.engine.pareto.frontier import Objective, dominates, feasible, non_dominated, optimised, oriented
+from bertdistill.engine.pareto.frontier import Objective, dominates, feasible, optimised, oriented
+from bertdistill.engine.search.forecast import ending
 from bertdistill.engine.tasks.table import METRICS, TASKS
 
 Curve = Sequence[tuple[float, float]]
@@ -35,6 +36,8 @@ def should_stop(
     finished: Sequence[Finished],
     objectives: Sequence[Objective],
     *,
+    rule: str,
+    chance: float,
     quantile: float,
     min_trials: int,
     score: Objective | None,
@@ -42,10 +45,12 @@ def should_stop(
 ) -> str:
     """Why the running trial should stop now, in words; '' to let it continue.
 
-    The rest of its training is assumed to bring as much as the `quantile` of earlier trials gained from the same point
-    to their end. It stops when even that score, at its known size, is dominated by a trial of the present frontier.
-    The rule never fires unless all objectives but the `score` are known, nor before `min_trials` complete trials were
-    seen at this point. `end` is where a training ends: 1, or the last step of a program.
+    It is compared with the best trial that is no worse in all other objectives. `forecast` predicts its final score
+    from the curves of earlier trials, and stops it if the probability that it passes that trial is below `chance`.
+    `frontier` assumes that the rest of its training brings as much as the `quantile` of earlier trials gained from the
+    same point, and stops it if even that is dominated. Neither fires unless all objectives but the `score` are known,
+    nor before `min_trials` complete trials were seen at this point. `end` is where a training ends: 1, or the last step
+    of a program.
     """
     if (
         score is None
@@ -56,23 +61,36 @@ def should_stop(
     share, value = curve[-1]
     if share >= end or not math.isfinite(value):
         return ""
-    rest = [gain for trial in finished if (gain := gain_from(trial, share, score, NEAR * end)) is not None]
-    if len(rest) < min_trials:
+    seen = [pair for trial in finished if (pair := from_there(trial, share, score, NEAR * end)) is not None]
+    rival = _rival(known, finished, objectives, score) if len(seen) >= min_trials else None
+    if rival is None:
         return ""
     sign = 1.0 if score.direction == "maximize" else -1.0
-    hoped = value + sign * max(0.0, upper_quantile([sign * gain for gain in rest], quantile))
-    point = oriented({**known, score.metric: hoped}, objectives)
-    better = _dominating(point, finished, objectives, score)
-    if better is None:
-        return ""
-    values = (value, hoped, float(better.values[score.metric] or 0.0))
-    now, then, there = (_digits(score.metric, one) for one in values)
-    if end == 1.0:
-        after, others = f"after {share:.0%} of the training", " and is no larger"
+    goal = float(rival.values[score.metric] or 0.0)
+    if rule == "forecast":
+        expected = ending(sign * value, [(sign * there, sign * final) for there, final in seen])
+        likely = expected.chance_above(sign * goal)
+        then, why = sign * expected.mean, "is expected to reach {then}"
+        aside = f" (chance to pass it: {likely:.0%})"
+        stops = likely < chance
     else:
-        names = " and ".join(one.metric for one in optimised(objectives) if one != score)
-        after, others = f"at step {share:g}", f" and is no worse in {names}" if names else ""
-    return f"{score.metric} {now} {after} may reach {then}; {better.name} has {there}{others}"
+        then = value + sign * max(0.0, upper_quantile([sign * (final - there) for there, final in seen], quantile))
+        why, aside = "may reach {then}", ""
+        stops = dominates(oriented(rival.values, objectives), oriented({**known, score.metric: then}, objectives))
+    if not stops:
+        return ""
+    after, others = _place(share, score, objectives, of_program=end != 1.0)
+    now, there = _digits(score.metric, value), _digits(score.metric, goal)
+    hope = why.format(then=_digits(score.metric, then))
+    return f"{score.metric} {now} {after} {hope}; {rival.name} has {there}{others}{aside}"
+
+
+def _place(share: float, score: Objective, objectives: Sequence[Objective], *, of_program: bool) -> tuple[str, str]:
+    """Where the trial is, and in what the other one is no worse."""
+    if not of_program:
+        return f"after {share:.0%} of the training", " and is no larger"
+    names = " and ".join(one.metric for one in optimised(objectives) if one != score)
+    return f"at step {share:g}", f" and is no worse in {names}" if names else ""
 
 
 def _digits(metric: str, value: float) -> str:
@@ -87,11 +105,11 @@ def scored(objectives: Sequence[Objective]) -> Objective | None:
     return learned[0] if len(learned) == 1 and learned[0].metric in scores else None
 
 
-def gain_from(trial: Finished, share: float, score: Objective, near_by: float = NEAR) -> float | None:
-    """What a finished trial gained from this share of its training to its end, None when not evaluated there."""
+def from_there(trial: Finished, share: float, score: Objective, near_by: float = NEAR) -> tuple[float, float] | None:
+    """(value at this share of its training, final value) of a trial, None when not evaluated there."""
     final = trial.values.get(score.metric)
     near = [value for at, value in trial.curve if abs(at - share) <= near_by and math.isfinite(value)]
-    return None if final is None or not near else final - near[-1]
+    return None if final is None or not near else (near[-1], final)
 
 
 def upper_quantile(values: Sequence[float], quantile: float) -> float:
@@ -100,16 +118,16 @@ def upper_quantile(values: Sequence[float], quantile: float) -> float:
     return ordered[min(len(ordered) - 1, math.ceil(quantile * len(ordered) - 1e-9) - 1)]
 
 
-def _dominating(
-    point: tuple[float, ...], finished: Sequence[Finished], objectives: Sequence[Objective], score: Objective
+def _rival(
+    known: Mapping[str, float], finished: Sequence[Finished], objectives: Sequence[Objective], score: Objective
 ) -> Finished | None:
-    """The trial of the frontier that dominates `point`, the best in the score if several do."""
-    fit = [trial for trial in finished if feasible(trial.values, objectives)]
-    points = [oriented(trial.values, objectives) for trial in fit]
+    """The feasible trial with the best score of those that are no worse in every other objective."""
     place = optimised(objectives).index(score)
+    mine = oriented({**known, score.metric: 0.0}, objectives)
+    fit = [(oriented(one.values, objectives), i) for i, one in enumerate(finished) if feasible(one.values, objectives)]
     found = [
-        (at[place], i)
-        for i, (at, best) in enumerate(zip(points, non_dominated(points), strict=True))
-        if best and dominates(at, point)
+        (at[place], at, i)
+        for at, i in fit
+        if all(a <= b for k, (a, b) in enumerate(zip(at, mine, strict=True)) if k != place)
     ]
-    return fit[min(found)[1]] if found else None
+    return finished[min(found)[2]] if found else None

@@ -49,6 +49,8 @@ class Overtaking:
             known,
             finished,
             spec.objectives,
+            rule=rule.rule,
+            chance=rule.chance,
             quantile=rule.quantile,
             min_trials=rule.min_trials,
             score=score,
@@ -100,15 +102,15 @@ def _newest(series: Series, trial: Trial, *, own: bool) -> Curve:
 
 
 def _curve(session: Reading, trial: Trial, metric: str, *, own: bool) -> Curve:
-    """Evaluations of a trial: those of a program by its steps, thinned out if there are many. Others are evenly spaced,
-    so their count gives the share of the training."""
+    """Evaluations of a complete trial: those of a program by its steps, thinned out if there are many. Others are
+    evenly spaced and the last is at the end, also of a student that is fitted as a whole and has no other."""
     found = _series(session, trial).get(metric if own else f"search/{metric}")
     if found is None:
         return []
     if own:
         return [(one.step, one.value_last) for one in reads.curve(session, found.id, columns=MOST_POINTS)]
     values = [value for _, value, _ in reads.points_after(session, found.id, -1, MOST_POINTS) if value is not None]
-    return [(_share(trial, place + 1), value) for place, value in enumerate(values)]
+    return [((place + 1) / len(values), value) for place, value in enumerate(values)]
 
 
 def _share(trial: Trial, count: int) -> float:

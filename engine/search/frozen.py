@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.search.past import PastTrial
 
-MAX_HISTORY = {"gp": 500, "tpe": 5_000, "nsga2": 5_000}
+MAX_HISTORY = {"gp": 300, "tpe": 5_000, "nsga2": 5_000}
 """Maximum number of past trials passed to a sampler: each proposal takes longer the more there are."""
 _JUDGES = 300
 """Number of trials that each is compared with."""

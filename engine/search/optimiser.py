@@ -14,40 +14,46 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.pareto.frontier import Objective, on_scale, optimised
+from bertdistill.engine.search.axes import Axes
 from bertdistill.engine.search.encoding import Code, alike, rounded
 from bertdistill.engine.search.frozen import MAX_HISTORY, most_informative, optuna_trial
-from bertdistill.engine.search.past import Memory, PastTrial, Proposal, SpaceExhausted
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, ScreenedStudent, SpaceExhausted
 from bertdistill.engine.search.seen import Seen
 from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.scopes import Fixed
 from bertdistill.engine.study.space import Parameter, Space, Value, active, conditions, contains, count, grid, in_order
+
+if TYPE_CHECKING:
+    from bertdistill.engine.search.model import Model
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 KINDS = ("auto", "tpe", "gp", "nsga2", "random", "grid")
 
-FIRST_GP = 12
-"""Finished trials from which `auto` uses the Gaussian process: with fewer it learns less than tpe."""
 GP_TRIALS = 300
-"""Finished trials up to which `auto` uses the Gaussian process: beyond, one proposal takes seconds."""
+"""Finished trials up to which `auto` uses the Gaussian process: beyond, a proposal takes more than a second."""
+LEAST_SCORES = 2
+"""Values of every objective from which it models anything."""
 GP_OBJECTIVES = 3
 POPULATION = 20
 """Population size of NSGA-II. Optuna's 50 makes the first 50 trials random, which is most of a study here."""
-ATTEMPTS = {"gp": 3, "tpe": 8, "nsga2": 30}
+ATTEMPTS = {"tpe": 8, "nsga2": 30}
 """Maximum number of rejected model proposals (duplicates, too large) before new ones are drawn at random."""
 DRAWS = 2_000
 LARGEST_GRID = 20_000
 """Finite spaces up to this size are enumerated if random draws find nothing new."""
-WHOLE = ("gp", "nsga2")
-"""Samplers that model all parameters jointly, so each trial must be reported in full, even with narrowed ranges."""
+WHOLE = ("nsga2",)
+"""Samplers of optuna that combine whole trials, so each must be reported in full, even with narrowed ranges."""
 
 
 Known = Callable[[dict[str, Value]], Mapping[str, float]]
@@ -74,6 +80,8 @@ def propose(
     effective: Effective | None = None,
     tried: Sequence[Mapping[str, Value]] = (),
     memory: Memory | None = None,
+    screened: Sequence[ScreenedStudent] = (),
+    per_second: bool = False,
 ) -> Proposal:
     """The next parameter set; raises SpaceExhausted if there is no new one within the limits.
 
@@ -82,10 +90,11 @@ def propose(
     it, but trials of the whole `space` are still learned from. Never proposes a set that is in the history or in
     `tried` (not learned from), nor one of the same `effect`: a temperature without soft loss changes nothing;
     `effective` spares working out the effects of a whole history. `memory` is that of earlier proposals of the same
-    study, whose spaces, settings and effects are these.
+    study, whose spaces, settings and effects are these. `screened` and `per_second` count for the Gaussian process:
+    students that were evaluated without training, and whether a second or a trial is what is scarce.
     """
     derived = derive_seed(seed, len(history), index)
-    chosen = choose_kind(kind, history, space, objectives)
+    chosen = choose_kind(kind, history, objectives)
     here = _Search(
         space, within or space, tuple(objectives), fixed or Fixed(), known, chosen, derived, effect, effective
     )
@@ -95,12 +104,30 @@ def propose(
         return Proposal(here.next_on_grid(seen, seed), derived, "grid")
     if chosen != "random":
         past_trials = [one for one in history if kept.of("fits", one.params, here.fits)]
-        params = here.model(past_trials, seen, startup_trials, kept)
+        finished = sum(trial.state != "running" for trial in past_trials)
+        at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
+        if chosen != "gp":
+            params = here.model(past_trials, seen, startup_trials, kept)
+        else:
+            params = None if at_random else here.modelled(past_trials, seen, kept, screened, per_second=per_second)
         if params is not None:
-            finished = sum(trial.state != "running" for trial in past_trials)
-            at_random = finished < (POPULATION if chosen == "nsga2" else startup_trials)
             return Proposal(params, derived, "random" if at_random else chosen)
     return Proposal(here.unseen(seen, derived), derived, "random")
+
+
+def gaussian_model(
+    history: Sequence[PastTrial],
+    space: Space,
+    objectives: Sequence[Objective],
+    *,
+    known: Known | None = None,
+    fixed: Fixed | None = None,
+    within: Space | None = None,
+    screened: Sequence[ScreenedStudent] = (),
+) -> Model | None:
+    """The model of the Gaussian process after these trials, for what the next ones are worth; None if too few tell."""
+    here = _Search(space, within or space, tuple(objectives), fixed or Fixed(), known, "gp", 0)
+    return here.gaussian([one for one in history if here.fits(one.params)], Memory(), screened)
 
 
 def rebuilt(
@@ -123,16 +150,14 @@ def derive_seed(seed: int, trials: int, index: int) -> int:
     return int.from_bytes(digest, "big")
 
 
-def choose_kind(kind: str, history: Sequence[PastTrial], space: Space, objectives: Sequence[Objective]) -> str:
-    """The sampler that `auto` selects: gp from 12 to 300 finished trials if there are no conditions, otherwise tpe."""
+def choose_kind(kind: str, history: Sequence[PastTrial], objectives: Sequence[Objective]) -> str:
+    """The sampler that `auto` selects: gp for up to 300 finished trials and three objectives, otherwise tpe."""
     if kind not in KINDS:
         raise ConfigError(f"sampler {kind!r} is unknown; use {', '.join(KINDS)}")
     if kind != "auto":
         return kind
     finished = sum(trial.state != "running" for trial in history)
-    conditional = any(conditions(parameter) for parameter in space)
-    fitting = FIRST_GP <= finished <= GP_TRIALS and len(optimised(objectives)) <= GP_OBJECTIVES
-    return "gp" if fitting and not conditional else "tpe"
+    return "gp" if finished <= GP_TRIALS and len(optimised(objectives)) <= GP_OBJECTIVES else "tpe"
 
 
 @dataclass
@@ -281,7 +306,7 @@ class _Search:
         scale = _Scale(self, past_trials, memory)
         study = optuna.create_study(
             directions=["minimize"] * len(optimised(self.objectives)),
-            sampler=self.sampler(self.kind, self.seed, startup_trials),
+            sampler=_sampler(self.kind, self.seed, startup_trials),
         )
         study.add_trials(scale.frozen_trials(past_trials))
         for _ in range(ATTEMPTS[self.kind]):
@@ -294,16 +319,73 @@ class _Search:
             study.add_trial(scale.frozen(rejected, 0))
         return None
 
-    def sampler(self, kind: str, seed: int, startup_trials: int) -> BaseSampler:
-        """Optuna's sampler, or our Gaussian process, which supports narrowed spaces."""
-        if kind == "gp":
-            from bertdistill.engine.search.gp import (
-                NarrowGP,  # imports optuna internals that other samplers do not need
-            )
+    def modelled(
+        self,
+        past_trials: Sequence[PastTrial],
+        seen: Seen,
+        memory: Memory,
+        screened: Sequence[ScreenedStudent],
+        *,
+        per_second: bool,
+    ) -> dict[str, Value] | None:
+        """The most promising new set of the Gaussian process; None if it finds none, or has too few scores."""
+        model = self.gaussian(past_trials, memory, screened, per_second=per_second)
+        if model is None:
+            return None
+        for params in model.candidates(np.random.default_rng(self.seed)):
+            if not seen.holds(params) and self.allowed(params):
+                return params
+        return None
 
-            drawn = {name: (code.distribution, code.drawn, code.indices) for name, code in self.codes.items()}
-            return NarrowGP(drawn, seed=seed, startup_trials=startup_trials)
-        return _sampler(kind, seed, startup_trials)
+    def gaussian(
+        self,
+        past_trials: Sequence[PastTrial],
+        memory: Memory,
+        screened: Sequence[ScreenedStudent] = (),
+        *,
+        per_second: bool = False,
+    ) -> Model | None:
+        """The model of these trials; None if they have too few scores."""
+        from bertdistill.engine.search.model import Evidence, Hint, Model  # scipy, which other samplers do not need
+
+        scale = _Scale(self, past_trials, memory)
+        chosen = most_informative(past_trials, scale.point, MAX_HISTORY["gp"])
+        evidence = [
+            Evidence(
+                self.active(one.params),
+                one.state == "running",
+                one.state != "infeasible",
+                scale.values(one),
+                max((*one.violations, 0.0)) if scale.violations else None,
+                one.seconds,
+                one.doubt,
+            )
+            for place, one in enumerate(past_trials)
+            if place in chosen and self.known_values(one.params) is not None
+        ]
+        scores = [sum(one.values[i] is not None for one in evidence) for i in range(len(self.objectives))]
+        if min(scores, default=0) < LEAST_SCORES:
+            return None
+        hints = [
+            Hint(one.params, value)
+            for one in screened
+            for value in scale.scaled([one.score if o.metric == one.metric else None for o in self.objectives])
+            if value is not None
+        ]
+
+        def known(params: dict[str, Value]) -> tuple[float | None, ...] | None:
+            found = self.known_values(params)
+            return None if found is None else scale.scaled(found)
+
+        return Model(
+            evidence,
+            Axes(self.space, self.within, self._cases),
+            self.objectives,
+            scale.scaled([objective.threshold for objective in self.objectives]),
+            known,
+            hints=hints,
+            per_second=per_second,
+        )
 
     def fits(self, params: Mapping[str, Value]) -> bool:
         """Whether a past trial is in the whole space. A single unknown choice would make every later ask fail."""
@@ -356,7 +438,7 @@ class _Scale:
 
     def point(self, trial: PastTrial) -> tuple[float | None, ...]:
         """The values of a trial on this scale."""
-        return self.memory.of("point", trial, lambda one: self._scaled(one.values))
+        return self.memory.of("point", trial, lambda one: self.scaled(one.values))
 
     def frozen_trials(self, past_trials: Sequence[PastTrial]) -> list[FrozenTrial]:
         """Past trials in order, limited to the most informative. NSGA-II reads its generations from them, or it would
@@ -386,7 +468,7 @@ class _Scale:
         distributions = {name: codes[name].distribution for name in kept}
         if trial.state == "running":
             return optuna_trial(TrialState.RUNNING, None, params, distributions)
-        found = self._values(trial)
+        found = self.values(trial)
         values = [
             worst if value is None else value
             for value, worst, objective in zip(found, self.worst, self.objectives, strict=True)
@@ -398,14 +480,16 @@ class _Scale:
             made.set_constraint(name, excess)
         return made
 
-    def _values(self, trial: PastTrial) -> tuple[float | None, ...]:
+    def values(self, trial: PastTrial) -> tuple[float | None, ...]:
+        """The values of a trial as far as they are known on this scale; of one without scores those known before."""
         given = trial.values or (None,) * len(self.objectives)
         if None in given and trial.state != "complete":
             free = self.search.known_values(trial.params) or given
             given = tuple(a if a is not None else b for a, b in zip(given, free, strict=True))
-        return self._scaled(given)
+        return self.scaled(given)
 
-    def _scaled(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
+    def scaled(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
+        """Objectives on this scale: smaller is better, sizes and times are logarithms; None where not finite."""
         scaled: list[float | None] = []
         for value, objective in zip(values or (None,) * len(self.objectives), self.objectives, strict=True):
             known = value is not None and math.isfinite(value)
@@ -419,7 +503,7 @@ class _Scale:
         Every trial gets the same keys: gp requires that. A missing score, or a pruned trial's, proves no violation.
         """
         limits: dict[str, float] = {}
-        thresholds = self._scaled([objective.threshold for objective in self.objectives])
+        thresholds = self.scaled([objective.threshold for objective in self.objectives])
         for i, (objective, limit) in enumerate(zip(self.objectives, thresholds, strict=True)):
             if limit is not None:
                 value = found[i]

@@ -32,6 +32,20 @@ class PastTrial:
     state: Literal["complete", "running", "infeasible", "pruned"]
     values: tuple[float | None, ...] = ()
     violations: tuple[float, ...] = ()
+    seconds: float | None = None
+    """Worker time, once it is complete."""
+    doubt: float | None = None
+    """Of a running trial whose score in `values` is predicted from its curve: the standard deviation of that."""
+
+
+@dataclass(frozen=True)
+class ScreenedStudent:
+    """A student that was evaluated without training: the parameters that decide which one it is, and its score in
+    an objective."""
+
+    params: Mapping[str, Value]
+    metric: str
+    score: float
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SUPERNET
-from bertdistill.engine.search.past import Memory, PastTrial, Proposal, SpaceExhausted
-from bertdistill.engine.search.starts import SAMPLER, narrowed, pending, starts
+from bertdistill.engine.search.past import Memory, PastTrial, Proposal, ScreenedStudent, SpaceExhausted
+from bertdistill.engine.search.starts import SAMPLER, narrowed, pending, screened_students, starts
 from bertdistill.engine.study import student
 from bertdistill.engine.study.cases import Cases
 from bertdistill.engine.study.space import Value, resolve
@@ -23,6 +23,9 @@ from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Trial, TrialState
+
+if TYPE_CHECKING:
+    from bertdistill.engine.search.model import Model
 
 ReportedState = Literal["complete", "running", "infeasible", "pruned"]
 _REPORTED_AS: Mapping[TrialState, ReportedState] = {
@@ -42,7 +45,12 @@ def history(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None
     """
     cases = cases or Cases(spec.search, spec.fixed)
     comparable = [trial for trial in trials if trial.state in _REPORTED_AS and _comparable(trial, cases)]
-    return [PastTrial(trial.params, _REPORTED_AS[trial.state], _values(trial, spec)) for trial in comparable]
+    return [_past(trial, spec) for trial in comparable]
+
+
+def _past(trial: Trial, spec: StudySpec) -> PastTrial:
+    seconds = trial.busy_seconds if trial.state == TrialState.COMPLETE else None
+    return PastTrial(trial.params, _REPORTED_AS[trial.state], _values(trial, spec), seconds=seconds or None)
 
 
 def tried(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None) -> list[dict[str, Any]]:
@@ -53,11 +61,12 @@ def tried(trials: Sequence[Trial], spec: StudySpec, cases: Cases | None = None) 
 
 
 def _comparable(trial: Trial, cases: Cases) -> bool:
-    """Whether its settings are those that the study derives from its parameters."""
+    """Whether its settings are those that the study derives from its parameters, perhaps with another seed: a repeat
+    shows how noisy scores are."""
     given = cases.settings(trial.params)
     if given == trial.settings:
         return True
-    return all(given[name] == value for name, value in trial.settings.items() if name in given)
+    return all(given[name] == value for name, value in trial.settings.items() if name in given and name != "seed")
 
 
 def _values(trial: Trial, spec: StudySpec) -> tuple[float | None, ...]:
@@ -83,6 +92,7 @@ class Record:
     _tried: dict[int, dict[str, Any]] = field(default_factory=dict)
     _sampled: int = 0
     _starts: list[dict[str, Value]] = field(default_factory=list)
+    _screened: list[ScreenedStudent] = field(default_factory=list)
 
     def refresh(self, session: Reading) -> None:
         """Update from what changed in the database."""
@@ -91,7 +101,8 @@ class Record:
             fresh = Record(self.study_id, self.spec)
             self.__dict__.update(vars(fresh) | {"_mark": mark})
         if self.spec.student.init == SUPERNET and not self._starts:
-            self._starts = starts(reads.screened(session, self.study_id), self.spec)
+            rows = reads.screened(session, self.study_id)
+            self._starts, self._screened = starts(rows, self.spec), screened_students(rows, self.spec)
         cases = Cases(self.spec.search, self.spec.fixed)
         for trial in reads.trials_by_id(session, self._open):
             self._take(trial, cases)
@@ -116,9 +127,6 @@ class Record:
 
         spec = self.spec
 
-        def known(params: dict[str, Any]) -> dict[str, float]:
-            return student.plan(spec, facts, params).known
-
         def effect(params: Mapping[str, Any]) -> Hashable:
             return student.effect(spec, facts, resolve(spec.search, params, spec.fixed))
 
@@ -127,18 +135,20 @@ class Record:
 
         ask = partial(
             propose,
-            [self._told[trial_id] for trial_id in sorted(self._told)],
+            self._history(),
             spec.search,
             spec.objectives,
             seed=spec.sampler.seed,
             index=self._sampled,
             startup_trials=spec.sampler.startup_trials,
-            known=known if spec.program is None else None,
+            known=self._known(facts),
             fixed=spec.fixed,
             effect=effect if spec.program is None else None,
             effective=effective if spec.program is None else None,
             tried=list(self._tried.values()),
             memory=self.memory,
+            screened=self._screened,
+            per_second=per_second(spec),
         )
         return self._start(ask) or ask(kind=spec.sampler.kind, within=spec.proposable)
 
@@ -153,6 +163,33 @@ class Record:
             except SpaceExhausted:  # the baseline is like it, or a threshold excludes it
                 continue
         return None
+
+    def model(self, facts: Prepared) -> Model | None:
+        """What the Gaussian process has learned, whichever sampler proposes; None if it has too few scores."""
+        from bertdistill.engine.search.optimiser import gaussian_model
+
+        return gaussian_model(
+            self._history(),
+            self.spec.search,
+            self.spec.objectives,
+            known=self._known(facts),
+            fixed=self.spec.fixed,
+            within=self.spec.proposable,
+            screened=self._screened,
+        )
+
+    def _history(self) -> list[PastTrial]:
+        return [self._told[trial_id] for trial_id in sorted(self._told)]
+
+    def _known(self, facts: Prepared) -> Callable[[dict[str, Any]], Mapping[str, float]] | None:
+        if self.spec.program is not None:
+            return None
+        return lambda params: student.plan(self.spec, facts, params).known
+
+
+def per_second(spec: StudySpec) -> bool:
+    """Whether worker time is what is scarce, rather than trials."""
+    return spec.sampler.per == "second" or (spec.sampler.per == "auto" and spec.budget.hours > 0)
 
 
 def _answer(db: Database, record: Record, facts: Prepared) -> Proposal:

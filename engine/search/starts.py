@@ -1,7 +1,7 @@
 """The first trials of a study whose sub-networks were screened: the best of these, from small to large.
 
-They take the place of random ones; what is searched beside the architecture is drawn at random. Pure: it proposes
-nothing itself and learns nothing from scores of sub-networks.
+They take the place of random ones; what is searched beside the architecture is drawn at random. And what the model is
+told of all of them. Pure: it proposes nothing itself.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from bertdistill.engine.pareto.frontier import has_all, optimised, oriented, ranks
+from bertdistill.engine.search.past import ScreenedStudent
 from bertdistill.engine.study.space import Parameter, Space, Value, contains, of_choices
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.study.supernet_space import by_architecture
@@ -35,6 +36,21 @@ def starts(rows: Sequence[Screened], spec: StudySpec) -> list[dict[str, Value]]:
     found = [row for row in rows if not row.ruined and json.dumps(row.settings, sort_keys=True) in params]
     chosen = spread(frontier(found, spec), spec.sampler.startup_trials)
     return [params[json.dumps(row.settings, sort_keys=True)] for row in chosen]
+
+
+def screened_students(rows: Sequence[Screened], spec: StudySpec) -> list[ScreenedStudent]:
+    """What the screening tells the model: the score of each sub-network that sharing has not ruined, by its parameters.
+
+    That of the first objective that was measured of all of them; none if there is no such.
+    """
+    params = by_architecture(spec)
+    found = [row for row in rows if not row.ruined and json.dumps(row.settings, sort_keys=True) in params]
+    metric = next((o.metric for o in optimised(spec.objectives) if all(has_all(r.metrics, [o]) for r in found)), "")
+    return [
+        ScreenedStudent(params[json.dumps(row.settings, sort_keys=True)], metric, float(row.metrics[metric]))
+        for row in found
+        if metric
+    ]
 
 
 def frontier(rows: Sequence[Screened], spec: StudySpec) -> list[Screened]:

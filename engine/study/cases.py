@@ -31,12 +31,13 @@ class Cases:
         self._space, self._fixed = space, fixed
         self._searched = frozenset(parameter.name for parameter in space)
         keys = {*SELECTORS, *(key for parameter in space for key in parameter.when)}
-        self._deciders = tuple(sorted({*keys, *(one.name for one in space if one.key in keys)}))
+        self.deciders = tuple(sorted({*keys, *(one.name for one in space if one.key in keys)}))
+        """What conditions ask for, by name."""
         self._known: dict[Hashable, _Case] = {}
 
     def case(self, params: Mapping[str, Any]) -> Hashable:
         """Equal for sets of the same parameters that agree in the deciding ones."""
-        return tuple(params), *[params.get(name) for name in self._deciders]
+        return tuple(params), *[params.get(name) for name in self.deciders]
 
     def active(self, params: Mapping[str, Any]) -> dict[str, Value]:
         """As `space.active`."""

@@ -131,7 +131,8 @@ def _read_program(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]
     top, problems = _read_top(raw, ("name", "note"))
     references, wrong = _read_references(raw.get("references"))
     found, more = program_section.read_program(raw)
-    return {**top, **found, "references": references}, problems + wrong + more
+    notify, bad = read_notify(raw.get("notify", {}))
+    return {**top, **found, "references": references, "notify": notify}, problems + wrong + more + bad
 
 
 def _read_top(raw: Mapping[str, Any], keys: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
@@ -309,6 +310,7 @@ def _dump_program(spec: StudySpec) -> dict[str, Any]:
         "references": [dataclasses.asdict(point) for point in spec.references],
         **{name: dataclasses.asdict(getattr(spec, name)) for name in program_section.SECTIONS},
         "settings": spec.values,
+        "notify": dump_notify(spec.notify),
         "search": {parameter.name: _dump_parameter(parameter) for parameter in spec.search},
         "ranges": {parameter.name: dump_range(parameter) for parameter in spec.ranges} or None,
         "baseline": spec.baseline,

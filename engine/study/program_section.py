@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from bertdistill.engine.contract.program import NAME, PARAM_PREFIX, WHOLE, placeholders, variable
@@ -50,7 +51,7 @@ SECTIONS: dict[str, type] = {
 """Tables that are read in the same way."""
 TASK = "a program"
 """`StudySpec.task` and `Study.task`: none of the tasks that a student can have."""
-KEYS = ("name", "note", "objectives", "search", "settings", "baseline", "ranges", "references", *SECTIONS)
+KEYS = ("name", "note", "objectives", "search", "settings", "baseline", "ranges", "references", "notify", *SECTIONS)
 OF_DISTILLATION = ("task", "data", "teacher", "student", "recipes", "transfer")
 HERE = "local"
 """Name of this machine in `runner.machines`."""
@@ -201,9 +202,15 @@ def _across(found: Mapping[str, Any]) -> Iterator[Problem]:
     if stopping.metric and stopping.metric not in names:
         text = f"= {shown(stopping.metric)} is not an objective that is optimised; use {one_of(names)}"
         yield Problem("stopping", "metric", text)
-    if others := [name for name in found["runner"].machines if name != HERE]:
-        text = f"has {shown(others[0])}: a program runs on this machine only, where its files are; remove it"
+    others = [name for name in found["runner"].machines if name != HERE]
+    if others and not program.files:
+        text = (
+            f"has {shown(others[0])}, where the files of the program are not: name them in program.files, or remove it"
+        )
         yield Problem("runner", "machines", text)
+    for name in program.files:
+        if not name or "\0" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            yield Problem(SECTION, "files", f"has {shown(name)}, which is not a path below program.directory")
     if metrics.select:
         yield Problem("metrics", "select", "is of a distillation: a program says itself which checkpoint is the best")
 

@@ -54,7 +54,13 @@ class SamplerSection:
     kind: str = key(
         "auto",
         choices=("auto", "tpe", "gp", "nsga2", "random", "grid"),
-        help="auto, tpe, gp, nsga2, random or grid; auto uses gp from 12 to 300 trials, otherwise tpe.",
+        help="auto, tpe, gp, nsga2, random or grid; auto uses gp up to 300 trials and 3 objectives, otherwise tpe.",
+    )
+    per: str = key(
+        "auto",
+        choices=("auto", "trial", "second"),
+        help="gp: what its expected gain is divided by. second prefers students that train fast; auto is second if "
+        "budget.hours is set, else trial.",
     )
     seed: int = key(0, low=0, help="Seed of the proposals: the same history and seed give the same proposal.")
     startup_trials: int = key(10, low=1, help="Random trials before the sampler starts to use its model.")
@@ -85,12 +91,20 @@ class RunnerSection:
 
 @dataclass(frozen=True)
 class StoppingSection:
-    """`[stopping]`: stopping a trial early if it cannot reach the frontier at its known size."""
+    """`[stopping]`: stopping a trial early if it will hardly reach the frontier at its known size."""
 
-    rule: str = key("frontier", choices=("frontier", "none"), help="frontier or none.")
-    min_trials: int = key(8, low=2, help="Complete trials required before the rule applies.")
+    rule: str = key(
+        "forecast",
+        choices=("forecast", "frontier", "none"),
+        help="forecast, frontier or none. forecast predicts the final score from the curves of earlier trials; "
+        "frontier assumes an optimistic gain.",
+    )
+    min_trials: int = key(5, low=2, help="Complete trials required before the rule applies.")
+    chance: float = key(
+        0.05, low=0, high=0.5, help="forecast: a trial stops if it reaches the frontier with a lower probability."
+    )
     quantile: float = key(
-        0.9, low=0.01, high=1, help="Quantile of earlier gains assumed as the optimistic remaining gain of a trial."
+        0.9, low=0.01, high=1, help="frontier: quantile of earlier gains assumed as the remaining gain of a trial."
     )
     metric: str = key(
         "", help="Of a program: the objective that it reports step by step and is judged by; empty: the first one."
@@ -107,6 +121,10 @@ class ProgramSection:
     )
     directory: str = key("", help="Working directory of the program; empty: the folder of the study file.")
     environment: dict[str, str] = key({}, help="Additional environment variables of the program.")
+    files: list[str] = key(
+        [],
+        help="Files and folders below the directory that other machines of runner.machines get a copy of; `.` for all.",
+    )
     minutes: float = key(0.0, low=0, help="Time limit of one attempt, after which it is infeasible; 0 means no limit.")
 
 

@@ -1,6 +1,7 @@
 """workspace.toml, the settings of a workspace: reads and rewrites the file as a whole, whoever a key belongs to.
 
-It checks the names of the keys only: `launch.machines` reads `id` and `[machines]`, `study.notify_section` `[notify]`.
+It checks the names of the keys only: `launch.machines` reads `id` and `[machines]`, `study.notify_section` `[notify]`,
+`study.workspace_runner` `[runner]`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bertdistill.engine.study.sections import unknown_keys
 from bertdistill.engine.study.study_text import read_toml, write_toml
 
 FILE = "workspace.toml"
-KEYS = ("id", "machines", "notify")
+KEYS = ("id", "machines", "notify", "runner")
 
 
 def read_workspace_file(workspace: Path) -> dict[str, Any]:

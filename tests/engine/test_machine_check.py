@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bertdistill.engine import machine_check
-from bertdistill.engine.launch.link import Link
+from bertdistill.engine.launch.link import Link, link_to
 from bertdistill.engine.launch.machines import Machine, Machines
-from bertdistill.engine.machine_check import check_machine, connector
+from bertdistill.engine.machine_check import check_machine
 
 
 def machines(tmp_path: Path) -> tuple[Machine, Machines]:
@@ -35,7 +35,7 @@ def test_one_that_does_not_answer(tmp_path: Path) -> None:
 
     def connect(folder: str, environ: Mapping[str, str]) -> Link:
         machine = Machine("b", python="/nowhere/python")
-        return connector(machine)(folder, environ)
+        return link_to(machine, folder, environ)
 
     [found] = check_machine(*machines(tmp_path), tmp_path / "ws", connect)
     assert (found.check, found.state, "/nowhere/python" in found.detail) == ("connection", "problem", True)

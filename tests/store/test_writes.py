@@ -193,7 +193,7 @@ def test_an_attempt_lives_until_it_is_ended(db: Database, study: Study, trial: T
         writes.set_attempt_handle(session, attempt_id, {"pid": 1})
         writes.set_attempt_stop_reason(session, attempt_id, "pruned")
         writes.set_attempt_progress(session, attempt_id, phase="train", done=5, total=9, rate=2.5, unit="examples")
-        writes.set_attempt_outcome(session, attempt_id, {"status": "stopped"})
+        writes.add_attempt_outcome(session, attempt_id, {"status": "stopped"})
         writes.set_attempts_reported(session, [writes.Reported(attempt_id, 120, 2)])
     with db.write() as session:
         [live] = reads.live_attempts(session)

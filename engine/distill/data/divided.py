@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.distill.data.features import Features
 from bertdistill.engine.distill.data.pieces import inner_mark
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 MUCH_LONGER = 1.25
 """Pieces per word, relative to before, that are worth a warning."""

@@ -31,7 +31,6 @@ __all__ = [
     "cut",
     "digest",
     "load_examples",
-    "search_examples",
     "split_examples",
     "texts_of",
 ]
@@ -166,11 +165,6 @@ def split_notices(**parts: Examples) -> tuple[str, ...]:
         if empty:
             found.append(f"{empty:,} of the {len(part.rows):,} texts of the {name} split are empty")
     return tuple(found)
-
-
-def search_examples(spec: AttemptSpec) -> Examples:
-    """The validation split, verified to be the one that was prepared."""
-    return split_examples(spec)[1]
 
 
 def split_examples(spec: AttemptSpec) -> tuple[Examples, Examples]:

@@ -13,17 +13,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.caches import Say, build_once
 from bertdistill.engine.distill.data.examples import Examples, QAExample
 from bertdistill.engine.tasks.table import TASKS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 BATCH = 1000
 """Examples tokenised at once; memory use is dominated by the tokenizer's Python lists of one batch."""

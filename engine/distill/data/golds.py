@@ -12,7 +12,8 @@ from typing import Any
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.distill.data.examples import QAExample, search_examples
+from bertdistill.engine.distill.data.examples import QAExample
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.store.errors import BertDistillError
 
 

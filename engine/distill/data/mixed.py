@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.distill.data.batches import IntArray, pad_edges, padded_length
 from bertdistill.engine.distill.data.features import Features, padding_id
 from bertdistill.engine.distill.data.pieces import inner_mark
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Bools = npt.NDArray[np.bool_]
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.caches import Say, build_once
@@ -29,6 +28,9 @@ from bertdistill.engine.distill.data.features import (
     token_arrays,
     write_parts,
 )
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 EXAMPLES = 500
 """Examples tokenised at once: whole passages, not windows of them."""

@@ -11,16 +11,18 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from bertdistill.engine.distill.data.caches import Say, build_once, cache_key
 from bertdistill.engine.distill.data.units import by_frequency
 from bertdistill.engine.distill.data.vocabulary import learn_pieces
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 VERSION = 1
 """Part of the cache keys: increment it when the same texts give other pieces."""
@@ -115,6 +117,8 @@ def smaller_tokenizer(
     initial: str, pieces: Sequence[str], caches: Path, say: Say = lambda text: None
 ) -> tuple[PreTrainedTokenizerBase, Path]:
     """The tokenizer in the folder `initial` with these pieces alone, numbered in this order, and its folder."""
+    from transformers import AutoTokenizer  # only where it is needed: it takes a second
+
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(initial, trust_remote_code=False)
     key = cache_key(
         version=VERSION,

@@ -6,14 +6,17 @@ It makes no batches and knows no networks.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from transformers import PreTrainedTokenizerBase
 
 from bertdistill.engine.contract.facts import Units
 from bertdistill.engine.distill.data.caches import Say, build_once, cache_key
 from bertdistill.engine.distill.data.features import Features, padding_id
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 FILE, COUNT = "frequent.npy", "labelled.npy"
 """The ids, and how many of them the labelled texts hold."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from bertdistill.engine.contract.optimism import Optimism
 from bertdistill.engine.contract.spec import DataSpec, Settings
 from bertdistill.engine.tasks.table import METRICS
 
@@ -43,6 +44,8 @@ class CardFacts:
     report: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     search: Mapping[str, float] = field(default_factory=dict)
+    optimism: Mapping[str, Optimism] = field(default_factory=dict)
+    """How far these are above the report scores."""
     teacher_search: Mapping[str, float] = field(default_factory=dict)
     """The teacher's own scores on the validation split."""
     measured: Mapping[str, float] = field(default_factory=dict)
@@ -117,12 +120,15 @@ def _score_table(facts: CardFacts) -> str:
             found = facts.search.get(name)
             taught = facts.teacher_search.get(name)
             others = ("" if other is None else number(name, other) for other in (found, taught))
-            rows.append((name, number(name, value), span, *others))
+            above = facts.optimism[name].words if name in facts.optimism else ""
+            rows.append((name, number(name, value), span, *others, above))
     if not rows:
         return "This model was not scored on a report split."
-    return table(("score", "report split", "95 % interval", "validation split", "teacher, validation split"), rows) + (
+    head = ("score", "report split", "95 % interval", "validation split", "teacher, validation split", "optimism")
+    return table(head, rows) + (
         "\n\nOnly the verification reads the report split. This model was chosen on the validation split, so its "
-        "scores there are optimistic. Intervals are percentile bootstrap over report examples."
+        "scores there are optimistic: the last column is by how much (validation minus report) with its 95 % interval. "
+        "Intervals of scores are percentile bootstrap over report examples."
     )
 
 

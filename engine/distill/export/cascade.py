@@ -24,8 +24,9 @@ from bertdistill.engine.contract.metrics import LATENCIES
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.distill.compression.weights import tensor_bytes
 from bertdistill.engine.distill.data.caches import refuse_damage
-from bertdistill.engine.distill.data.examples import Examples, search_examples
+from bertdistill.engine.distill.data.examples import Examples
 from bertdistill.engine.distill.data.features import Features, open_features
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.export.cascade_folder import Exported, export_cascade
 from bertdistill.engine.distill.export.promotion import (
     BOOTSTRAP_SEED,

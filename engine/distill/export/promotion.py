@@ -21,13 +21,14 @@ from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.events import EventWriter
 from bertdistill.engine.contract.folder import RunPaths, file_sha256, write_json
 from bertdistill.engine.contract.metrics import LATENCIES
+from bertdistill.engine.contract.optimism import of_report
 from bertdistill.engine.contract.promotion import Promotion
 from bertdistill.engine.contract.spec import INT4, INT8, SCRATCH, SUPERNET
 from bertdistill.engine.distill.compression.removal import without_empty
 from bertdistill.engine.distill.compression.table import linear_zeros, pruned_zeros
 from bertdistill.engine.distill.compression.weights import save_packed, tensor_bytes
-from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import build_features
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts
 from bertdistill.engine.distill.export.export import export_model
 from bertdistill.engine.distill.export.onnx_int8 import Reported, verified
@@ -82,6 +83,7 @@ class Findings:
     measured: dict[str, float] = field(default_factory=dict)
     onnx_int8: dict[str, float] = field(default_factory=dict)
     report_examples: int = 0
+    search_examples: int = 0
     resamples: int = 0
     files: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -93,7 +95,8 @@ class Findings:
             flat |= {f"{name}_recorded": self.recorded.get(name), f"{name}_repeated": value}
         for name, (low, high) in self.intervals.items():
             flat[f"{name}_interval"] = f"{low:.2f} to {high:.2f}"
-        flat |= {"report_examples": self.report_examples, "resamples": self.resamples}
+        flat |= {"report_examples": self.report_examples, "search_examples": self.search_examples}
+        flat |= {"resamples": self.resamples}
         flat |= self.onnx_int8
         flat["problem"] = "; ".join(self.problems)
         details = {"intervals": {name: list(bounds) for name, bounds in self.intervals.items()}}
@@ -232,6 +235,7 @@ def _score_report(
     run.paths.predictions.write_text(json.dumps(scored.predictions, ensure_ascii=False), encoding="utf-8")
     found.report = scores_of(run.spec.task, scored.metrics)
     found.report_examples, found.resamples = len(examples), samples
+    found.search_examples = run.spec.prepared.search_examples
     run.progress("bootstrap", "resamples")
     found.intervals = bootstrap(
         statistic(judged(examples, scored)), len(examples), samples=samples, seed=BOOTSTRAP_SEED
@@ -279,6 +283,7 @@ def _export(
         report=found.report,
         intervals=found.intervals,
         search=found.repeated,
+        optimism=of_report(found.as_report(), found.report),
         teacher_search=spec.prepared.teacher_metrics,
         measured=found.measured,
         null_threshold=threshold,

@@ -26,8 +26,9 @@ import torch
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import open_regular
-from bertdistill.engine.distill.data.examples import Examples, TextExample, search_examples
+from bertdistill.engine.distill.data.examples import Examples, TextExample
 from bertdistill.engine.distill.data.features import Features, build_features, padding_id
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.export.scoring import open_tokenizer
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import Model, Servable

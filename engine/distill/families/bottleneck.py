@@ -17,6 +17,7 @@ from bertdistill.engine.contract.spec import SCRATCH
 from bertdistill.engine.distill.families.embeddings import own_vocabulary, replace_embeddings
 from bertdistill.engine.distill.families.encoder import ENCODERS, Encoder
 from bertdistill.engine.distill.families.model import FAMILY
+from bertdistill.engine.distill.families.seeded import seeded
 from bertdistill.engine.distill.families.taught_start import start_from
 from bertdistill.engine.distill.families.transformer import (
     CLASSES,
@@ -26,7 +27,6 @@ from bertdistill.engine.distill.families.transformer import (
     load_encoder,
     load_with_head,
     overrides_of,
-    seeded,
 )
 from bertdistill.engine.families.bottleneck import BOTTLENECK
 from bertdistill.engine.families.bottleneck_sizes import inner

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.bert.modeling_bert import eager_attention_forward
 
 from bertdistill.engine.distill.families.standalone import NAMES, Names, layers_of
 
@@ -59,6 +57,10 @@ class _LastLayer:
 
     def _attend(self, read: tuple[Tensor, Tensor, Tensor], mask: Tensor | None) -> Tensor:
         """The attention of the first position to all, (batch, 1, heads * size), from what its projections read."""
+        # Loaded already, with the network that is called; at the top they would be loaded for every other family.
+        from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+        from transformers.models.bert.modeling_bert import eager_attention_forward
+
         attention = self._attention
         query, key, value = (
             project(one).view(*one.shape[:2], -1, attention.attention_head_size).transpose(1, 2)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers.masking_utils import create_bidirectional_mask
 
 from bertdistill.engine.distill.families.first_position import first_position
 from bertdistill.engine.distill.families.model import Outputs, Servable
@@ -52,6 +51,8 @@ def joint_logits(net: Any, states: Tensor, mask: Tensor) -> Tensor:
 
 def _through(net: Any, hidden: Tensor, mask: Tensor, layers: slice) -> Tensor:
     """Padding is hidden from the layers as the model itself does it."""
+    from transformers.masking_utils import create_bidirectional_mask  # loaded already, with the network that is called
+
     whole = bool(mask.all())
     allowed = None if whole else create_bidirectional_mask(net.config, inputs_embeds=hidden, attention_mask=mask)
     for layer in list(layers_of(net))[layers]:

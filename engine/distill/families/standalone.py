@@ -14,12 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import AutoConfig
-from transformers.initialization import no_init_weights
-from transformers.pytorch_utils import prune_linear_layer
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,10 @@ NAMES = {
 
 def load(folder: str | Path) -> Any:
     """The model in `folder` (config.json, model.safetensors), ready for inference; every weight must be there."""
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    import transformers  # here, because it takes seconds and whoever only asks for the names of layers needs none of it
+    from transformers.initialization import no_init_weights
+
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with no_init_weights():
         model = getattr(transformers, config.architectures[0])(config)
         if getattr(config, "kept_heads", None):
@@ -110,6 +109,8 @@ def prune_heads(model: Any, kept_heads: Sequence[Sequence[int]]) -> None:
 
     The attention of these models reshapes with -1 heads, so it works unchanged with fewer of them.
     """
+    from transformers.pytorch_utils import prune_linear_layer
+
     names = NAMES[model.config.model_type]
     for layer, kept in zip(model.base_model.get_submodule(names.layers), kept_heads, strict=True):
         attention, owner = layer.get_submodule(names.attention), layer.get_submodule(names.output[0])
@@ -130,6 +131,8 @@ def prune_neurons(model: Any, kept: Sequence[Sequence[int]]) -> None:
 
     The config says their number; if it is not the same in all layers, as a list in the key `ffn_sizes`.
     """
+    from transformers.pytorch_utils import prune_linear_layer
+
     names, sizes = NAMES[model.config.model_type], [len(layer) for layer in kept]
     for layer, neurons in zip(layers_of(model), kept, strict=True):
         for dim, (path, name) in enumerate(names.feed_forward):

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.distill.families.bottleneck import BOTTLENECKS
-from bertdistill.engine.distill.families.encoder import ENCODERS
-from bertdistill.engine.distill.families.linear import LINEARS
 from bertdistill.engine.distill.families.model import FAMILY, Builder, Model
-from bertdistill.engine.distill.families.tiny import TinyBuilder
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """The builder `name` of a module that is imported with its first model: transformers takes 2 s, SciPy a third."""
+
+    module: str
+    name: str
+
+    @property
+    def builder(self) -> Builder:
+        return cast(Builder, getattr(import_module(f"bertdistill.engine.distill.families.{self.module}"), self.name))
+
+    def build(self, spec: AttemptSpec) -> Model:
+        return self.builder.build(spec)
+
+    def load(self, folder: Path) -> Model:
+        return self.builder.load(folder)
+
 
 BUILDERS: dict[str, Builder] = {
-    "transformer": ENCODERS,
-    "bottleneck": BOTTLENECKS,
-    "mlp": TinyBuilder("mlp"),
-    "bilstm": TinyBuilder("bilstm"),
-    "linear": LINEARS,
+    "transformer": Deferred("encoder", "ENCODERS"),
+    "bottleneck": Deferred("bottleneck", "BOTTLENECKS"),
+    "mlp": Deferred("tiny", "MLPS"),
+    "bilstm": Deferred("tiny", "BILSTMS"),
+    "linear": Deferred("linear", "LINEARS"),
 }
 
 

@@ -21,8 +21,8 @@ from bertdistill.engine.contract.spec import RANDOM
 from bertdistill.engine.distill.data.units import frequent_ids
 from bertdistill.engine.distill.families.model import Outputs
 from bertdistill.engine.distill.families.saving import save_net
+from bertdistill.engine.distill.families.seeded import seeded
 from bertdistill.engine.distill.families.tiny_net import FAMILY, NETS, load_net
-from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.distill.families.vectors import load_vectors, reduce
 from bertdistill.engine.families.bilstm import BILSTM, BiLstmPlan
 from bertdistill.engine.families.mlp import MLP, MlpPlan
@@ -103,3 +103,6 @@ def _layers(plan: MlpPlan | BiLstmPlan, dropout: float) -> dict[str, Any]:
     if isinstance(plan, BiLstmPlan):
         return shape | {"layers": plan.layers, "ffn_size": plan.ffn_size, "dropout": dropout}
     return shape
+
+
+MLPS, BILSTMS = TinyBuilder("mlp"), TinyBuilder("bilstm")

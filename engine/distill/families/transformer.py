@@ -33,6 +33,7 @@ from bertdistill.engine.contract.spec import SCRATCH, Settings
 from bertdistill.engine.distill.families import standalone
 from bertdistill.engine.distill.families.low_rank import factorise
 from bertdistill.engine.distill.families.projection import Projection, project
+from bertdistill.engine.distill.families.seeded import seeded
 from bertdistill.engine.distill.families.selection import Importance, choose_heads, choose_neurons
 from bertdistill.engine.families.encoder_plan import COMPARABLE, NEW_LAYER, Plan, Shape, plan_student
 from bertdistill.engine.families.folders import check_config, check_folder, read_config
@@ -267,14 +268,6 @@ def same_vocabulary(ours: Any, theirs: Any) -> str:
         if ours(text)["input_ids"] != theirs(text)["input_ids"]:
             return f"the same entries, but they split {text!r} differently (is one cased?)"
     return ""
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Random numbers from `seed` inside; restores the previous state afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
-        yield
 
 
 # ---------------------------------------------------------------------------------------------------------------- parts

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModel
 
 from bertdistill.engine.distill.data.batches import padded_length
-from bertdistill.engine.distill.families.transformer import quiet
 
 FILE = "vectors.npy"
 BATCH = 256
@@ -36,6 +34,10 @@ def save_vectors(
 
     `around` are the ids of an empty text: the first goes before the pieces, the others behind them.
     """
+    from transformers import AutoModel  # a trial only reads vectors, and these two take seconds
+
+    from bertdistill.engine.distill.families.transformer import quiet
+
     with quiet():
         model: Any = AutoModel.from_pretrained(teacher, trust_remote_code=False, dtype=torch.float32).eval()
     found = []

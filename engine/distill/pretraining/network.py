@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from bertdistill.engine.distill.data.batches import Batch
 from bertdistill.engine.distill.families.encoder import Encoder
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Outputs
+from bertdistill.engine.distill.families.seeded import seeded
 from bertdistill.engine.distill.families.standalone import LowRankEmbedding
-from bertdistill.engine.distill.families.transformer import seeded
 from bertdistill.engine.families.encoder_plan import KEPT_WIDTH
 
 INITIAL_DEVIATION = 0.02

@@ -40,8 +40,8 @@ class Reading:
 
 
 def readings_of(run: Run, facts: Prepared, nets: Sequence[Net]) -> dict[str, Reading]:
-    """By the name of units, what these sub-networks read."""
-    found: dict[str, Reading] = {}
+    """By the name of units, what these sub-networks read, and always the teacher's tokens, "", which set the pace."""
+    found = {"": _reading(facts, "")}
     for net in nets:
         if net.units not in found:
             settings = Settings(**net.settings)

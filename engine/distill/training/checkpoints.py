@@ -46,6 +46,10 @@ class Position:
     best_metrics: dict[str, float] | None = None
     seconds: float = 0.0
     """Time spent training so far, over all attempts."""
+    cpu_seconds: float = 0.0
+    """CPU time of the worker in that time."""
+    energy_wh: float | None = 0.0
+    """Energy that the hardware has counted in that time; None where it cannot be read."""
 
 
 @dataclass(frozen=True)

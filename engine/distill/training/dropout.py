@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
 
 NAME = "bertdistill_cpu"
 """The value of `config._attn_implementation` meanwhile."""
@@ -36,6 +35,7 @@ def cheap_dropout(model: nn.Module, device: torch.device) -> Iterator[None]:
     if device.type != "cpu" or getattr(config, "_attn_implementation", None) != "sdpa":
         yield
         return
+    _register()
     modules = [module for module in model.modules() if type(module) is nn.Dropout]
     for module in modules:
         module.__dict__["forward"] = _Forward(module)
@@ -209,5 +209,9 @@ def _mask(attention_mask: Tensor | None = None, **_: Any) -> Tensor | None:
     return None if attention_mask is None else attention_mask[:, None, None, :]
 
 
-AttentionInterface.register(NAME, _attend)
-AttentionMaskInterface.register(NAME, _mask)
+def _register() -> None:
+    """Make NAME known to transformers, which is loaded already, with the model whose attention it is."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(NAME, _attend)
+    AttentionMaskInterface.register(NAME, _mask)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bertdistill.engine.contract.folder import CLASS_LOGITS, PREDICTIONS, STARTS
+from bertdistill.engine.contract.folder import CLASS_LOGITS, PREDICTIONS, SCORED, STARTS
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples
 from bertdistill.engine.distill.data.features import Features
@@ -61,6 +61,8 @@ class Evaluator:
         files: dict[str, str | bytes] = {PREDICTIONS: json.dumps(scored.predictions, ensure_ascii=False)}
         if not TASKS[self.examples.task].spans:
             files[CLASS_LOGITS] = _npy(outputs)
+        else:  # how certain scores are follows from single examples, and judging answers again takes minutes
+            files[SCORED] = _npy(np.stack([scored.correct, scored.partial]).astype(np.float32))
         if scored.starts:
             files[STARTS] = json.dumps(scored.starts)
         if scored.null_odds:

@@ -5,7 +5,6 @@ A fit that is stopped or killed starts again with the next attempt: it takes sec
 
 from __future__ import annotations
 
-import time
 from typing import cast
 
 import numpy as np
@@ -18,6 +17,7 @@ from bertdistill.engine.distill.families.model import Fitted, Outputs
 from bertdistill.engine.distill.run import Stopped
 from bertdistill.engine.distill.training.checkpoints import Position
 from bertdistill.engine.distill.training.losses import Losses, losses_of
+from bertdistill.engine.distill.training.meter import Meter, sources
 from bertdistill.engine.distill.training.schedule import Schedule, schedule
 from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import Job, evaluated, predict
@@ -33,19 +33,19 @@ def fit(job: Job) -> Position:
 
     Raises Stopped if it was asked to stop meanwhile.
     """
-    plan, began = one_step(len(job.features)), time.monotonic()
+    plan, meter = one_step(len(job.features)), Meter(Position(), sources(job.device))
     _progress(job, 0)
     cast(Fitted, job.model).fit(job.features, job.settings, job.teacher)
     losses = _losses(job)
-    seconds = time.monotonic() - began
+    position = meter.at(Position(step=1, evaluations=1))
     values = {"loss": losses.total, **losses.parts}
     series = {f"train/{name}": float(value) for name, value in values.items()}
-    speed = len(job.features) / max(seconds, 1e-9)
+    speed = len(job.features) / max(position.seconds, 1e-9)
     job.events.metrics(1, {"examples": len(job.features), **series, "train/examples_per_second": speed})
     _progress(job, len(job.features))
     if job.stop.is_set():
         raise Stopped
-    return evaluated(job, plan, Position(step=1, evaluations=1, seconds=seconds))
+    return evaluated(job, plan, position)
 
 
 def _losses(job: Job) -> Losses:

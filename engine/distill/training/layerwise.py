@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from bertdistill.engine.contract import terms
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.distill.families.model import TOKEN_TYPES, Model, Outputs, Servable
+from bertdistill.engine.distill.families.seeded import seeded
 from bertdistill.engine.distill.families.standalone import layers_of
 from bertdistill.engine.distill.families.taps import tapped
-from bertdistill.engine.distill.families.transformer import seeded
-from bertdistill.engine.distill.training.dual import Dual
 from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.distill.training.shared_projection import PLAIN, SharedProjection, Start
 from bertdistill.engine.families import layer_pairs
@@ -29,6 +28,7 @@ from bertdistill.engine.families.stages import Stage
 if TYPE_CHECKING:
     from bertdistill.engine.distill.data.batches import Batch
     from bertdistill.engine.distill.data.mixed import Mixer
+    from bertdistill.engine.distill.training.dual import Dual
 
 PROJECTED = frozenset({terms.HIDDEN, terms.STATES, terms.MAP, terms.MAP_MEAN, terms.MAP_VARIANCE})
 """Terms that compare vectors of the student's width with those of the teacher's."""
@@ -116,6 +116,8 @@ def layerwise(
         if shared is not None:
             helpers[terms.PROJECTION] = shared
         if mixer is not None and terms.DUAL in compared:
+            from bertdistill.engine.distill.training.dual import Dual  # it loads transformers
+
             dual = Dual(model.net, teacher.net, mixer, settings.dual_share, shared)
     layers = config.num_hidden_layers, teacher_shape["layers"]
     return Layerwise(

@@ -35,6 +35,7 @@ from bertdistill.engine.distill.training.dropout import cheap_dropout
 from bertdistill.engine.distill.training.forward import forward
 from bertdistill.engine.distill.training.layerwise import Layerwise, enter, readable
 from bertdistill.engine.distill.training.losses import Losses, losses_of
+from bertdistill.engine.distill.training.meter import Meter, sources
 from bertdistill.engine.distill.training.schedule import Phase, Schedule, schedule
 from bertdistill.engine.distill.training.terms.step import MASKED, Step
 from bertdistill.engine.families.stages import Stage
@@ -155,12 +156,12 @@ def train(job: Job) -> Position:
         checkpoints.restore(job.resume_from, net, optimizer, job.helpers, job.passes)
     batches = _batches(job, plan, position.step)
     log = _Log(job, plan)
-    clock = _Clock(position.seconds)
+    meter = Meter(position, sources(job.device))
     saved_at = time.monotonic()
     entered: Stage | None = None
 
     def here(**changes: Any) -> Position:
-        return replace(position, seconds=clock.seconds(), **changes)
+        return meter.at(replace(position, **changes))
 
     while True:
         if position.step == plan.steps:
@@ -287,14 +288,6 @@ def _batches(job: Job, plan: Schedule, step: int) -> Iterator[list[Batch]]:
                 features = replace(features, token_types=None)
         for parts in phase.batches(features.lengths, transfer, first):
             yield [collate(features, rows, edges=edges, pad_id=job.pad_id, teacher=teacher) for rows in parts]
-
-
-class _Clock:
-    def __init__(self, before: float) -> None:
-        self._started = time.monotonic() - before
-
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
 
 
 class _Log:

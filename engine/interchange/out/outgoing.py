@@ -13,14 +13,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bertdistill.engine.interchange.records import Curve
-from bertdistill.engine.pareto.frontier import RankedRow, ranking
+from bertdistill.engine.pareto.frontier import RankedRow
+from bertdistill.engine.pareto.repeats import ranked_rows
 from bertdistill.engine.study.config import to_toml
+from bertdistill.engine.study.measured import measured
 from bertdistill.engine.study.notify_section import NotifySection
 from bertdistill.engine.study.outline import Outline, outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads
 from bertdistill.store.db import Database
-from bertdistill.store.rows import Series, Study, Trial, TrialState
+from bertdistill.store.rows import Series, Study, Trial
 
 PREPARATION = 0
 """Row id under which the curves of a preparation are stored."""
@@ -95,7 +97,7 @@ def read_outgoing(db: Database, name: str, passed: Callable[[int], None] = lambd
         series = reads.series(session, study.id)
     numbers = {trial.id: trial.number for trial in trials}
     found = outline(study)
-    complete = [(one.number, all_metrics(one)) for one in trials if one.state == TrialState.COMPLETE]
+    rows = [*measured(trials, all_metrics).values()]
     by_trial: dict[int, list[Series]] = {}
     for one in series:
         if one.trial_id == PREPARATION or one.trial_id in numbers:
@@ -106,7 +108,7 @@ def read_outgoing(db: Database, name: str, passed: Callable[[int], None] = lambd
         found,
         trials,
         {one.number: numbers[one.parent_id] for one in trials if one.parent_id in numbers},
-        {row.key: row for row in ranking(complete, found.objectives)},
+        {row.key: row for row in ranked_rows(rows, found.objectives)},
         {trial_id: tuple(one) for trial_id, one in by_trial.items()},
         passed,
     )

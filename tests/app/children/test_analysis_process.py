@@ -16,6 +16,7 @@ from tests.ladders import Climbed
 from bertdistill.app.children.analysis_process import (
     ask_importances,
     ask_ladder,
+    ask_outlook,
     ask_predictions,
     complaint,
     read_predictions,
@@ -26,6 +27,7 @@ from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
 from bertdistill.engine.contract.errors import WorkerFailed
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.search.outlook import Outlook
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
 from bertdistill.engine.tasks.text_classification import TEXT_CLASSIFICATION
 
@@ -87,6 +89,14 @@ async def test_importances_of_a_real_study(ws: Workspace) -> None:
     assert ["exact", "params"] == [one.objective for one in found]
     assert 5 == found[0].trials
     assert 1.0 == pytest.approx(sum(weight.share for weight in found[0].weights))
+
+
+async def test_the_outlook_of_a_study(ws: Workspace) -> None:
+    """What the process prints, or that it cannot tell."""
+    raw = {"trials": 10, "gain": 0.1, "low": 0.0, "high": 0.2, "hypervolume": 0.5, "seconds": None}
+    printing = (sys.executable, "-c", f"print({json.dumps(json.dumps(raw))})")
+    assert Outlook(**raw) == await ask_outlook(ws, "demo", printing)
+    assert await ask_outlook(ws, "demo", (sys.executable, "-c", "print('null')")) is None
 
 
 async def test_a_trial_that_was_never_evaluated(ws: Workspace) -> None:

@@ -293,13 +293,15 @@ def table(type_: Type, *words: str) -> list[dict[str, str]]:
 
 
 def test_analysis_prints_the_short_parts(type_: Type) -> None:
-    """Importance, scenarios and one line about the hypervolume."""
+    """Importance, scenarios and a line each about the hypervolume and about what more trials would add."""
     status, out, err = type_("analysis")
     assert (0, "") == (status, err)
-    for words in ("importance for exact: PED-ANOVA, 5 feasible trials", "scenarios", "hypervolume 0."):
+    no_outlook = "too few trials have ended to say"
+    for words in ("importance for exact: PED-ANOVA, 5 feasible trials", "scenarios", "hypervolume 0.", no_outlook):
         assert words in out
     found = data(type_, "analysis", "demo")
-    assert ["study", "importance", "scenarios", "hypervolume"] == list(found)
+    assert ["study", "importance", "scenarios", "hypervolume", "outlook"] == list(found)
+    assert found["outlook"] is None, "these trials have other settings than the study"
     assert ["exact", "params"] == [row["objective"] for row in found["importance"]]
 
 

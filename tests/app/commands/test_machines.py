@@ -10,7 +10,7 @@ import pytest
 
 from bertdistill.app.cli import main
 from bertdistill.app.report.records import SHAPES
-from bertdistill.engine.launch.machines import read_machines
+from bertdistill.engine.launch.machines import DEFAULT_FOLDER, read_machines
 from bertdistill.engine.launch.sighting import Sighting
 
 Type = Callable[..., tuple[int, str, str]]
@@ -52,7 +52,18 @@ def test_a_machine_from_its_first_day_to_its_last(machines: Type, tmp_path: Path
     assert read_machines(tmp_path / "ws").machines == ()
 
 
-@pytest.mark.parametrize("words", [("x;y",), ("local",), ("y", "--ssh", "-oProxyCommand=x"), ("y", "--folder", "here")])
+def test_a_node_of_a_ray_cluster(machines: Type, tmp_path: Path) -> None:
+    """It is listed by its cluster and its name there."""
+    assert machines("add", "b", "--ray", "10.0.0.1:6379", "--node", "gpu-7")[0] == 0
+    assert "ray 10.0.0.1:6379, node gpu-7" in machines("list")[1]
+    [row] = json.loads(machines("list", "--json")[1])
+    assert (row["ray"], row["node"], row["folder"]) == ("10.0.0.1:6379", "gpu-7", DEFAULT_FOLDER)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("x;y",), ("local",), ("y", "--ssh", "-oProxyCommand=x"), ("y", "--folder", "here"), ("y", "--ray", "here")],
+)
 def test_what_cannot_be_meant_is_refused(machines: Type, words: tuple[str, ...]) -> None:
     code, _, err = machines("add", *words)
     assert (code, "error:" in err, "hint:" in err) == (2, True, True)

@@ -299,3 +299,24 @@ def test_the_chart_alone(ws: Workspace, tmp_path: Path, capsys: pytest.CaptureFi
     assert root.find("{http://www.w3.org/2000/svg}style") is not None
     assert 2 == type_(*words)[0]
     assert 0 == type_(*words, "--force")[0]
+
+
+def test_the_charts_of_the_report_alone(
+    ws: Workspace,
+    change: Callable[[Callable[[Any], object]], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each is a file that needs no other; without a folder there is no place for them."""
+    monkeypatch.setattr(study_material, "ask_importances", weighed)
+    change(lambda session: writes.store_points(session, 1, 1, [("search/exact", step, 1.0, 1.0) for step in (1, 2)]))
+    type_ = typist(capsys, "report")
+    words = ("demo", "--format", "svg", "-w", str(ws.path))
+    assert 2 == type_(*words)[0]
+    assert 0 == type_(*words, "-o", str(tmp_path / "charts"))[0]
+    found = sorted((tmp_path / "charts").iterdir())
+    assert ["curves-exact.svg", "frontier.svg"] == [path.name for path in found]
+    for path in found:
+        assert ElementTree.parse(path).getroot().find("{http://www.w3.org/2000/svg}style") is not None
+    assert 2 == type_(*words, "-o", str(tmp_path / "charts"))[0]

@@ -366,3 +366,22 @@ def test_plotext_is_loaded_by_the_first_chart() -> None:
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert "False True" == done.stdout.strip()
+
+
+def test_frontier_points_have_their_intervals() -> None:
+    """As lines through the marks, if they do not stand too close; the chosen one always."""
+    sure = [replace(p, bar=(p.y - 8, p.y + 8)) for p in POINTS]
+    drawing = frontier_drawing(sure, X, Y, Look(marker="ascii"))
+    assert drawing.text.count(":") >= 6
+    assert ": 95 % interval" in [word.text for word in drawing.legend]
+    assert ":" not in frontier_drawing(POINTS, X, Y, Look(marker="ascii")).text
+    close = [replace(sure[0], x=14_000 + 500 * n, y=40 + n) for n in range(30)]
+    few = frontier_drawing(close, X, Y, Look(marker="ascii"), cursor=3).text.count(":")
+    assert 1 <= few <= 6
+
+
+def test_a_point_that_may_be_on_the_frontier_has_a_mark_of_its_own() -> None:
+    """Whatever its group."""
+    tied = Point(60_000, 85, "tied", "#9", group=1)
+    text = frontier_chart([*POINTS, tied], X, Y, Look(), groups=("a", "b"))
+    assert (2, True) == (text.count("☆"), "☆ tied" in text)  # in the plane and in the legend

@@ -182,3 +182,15 @@ def test_one_point_constant_points_and_extremes(points: list[Point]) -> None:
     parsed(svg)
     assert "nan" not in svg
     assert "inf" not in svg.replace("infeasible", "")
+
+
+def test_intervals_are_lines_within_the_frame() -> None:
+    """Of the frontier only, cut at the frame."""
+    sure = [Point(p.x, p.y, p.kind, p.label, edge=p.edge, bar=(p.y - 500, p.y + 5)) for p in POINTS]
+    root = parsed(frontier_svg(sure, X, Y, title="t"))
+    bars = [path.get("d", "") for path in root.iter(f"{SVG}path") if path.get("class") == "bar"]
+    assert 3 == len(bars)
+    for bar in bars:
+        _, top, bottom = map(float, re.findall(r"-?[0-9.]+", bar))
+        assert 0 <= top < bottom <= HEIGHT
+    assert "lines: 95 % interval" in texts(root)

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes import study_spec
 
 from bertdistill.app.report.details import read_details
+from bertdistill.app.report.records import attempt_row
 from bertdistill.app.report.summary import (
     Page,
     attempts_text,
@@ -21,6 +22,7 @@ from bertdistill.app.report.summary import (
 )
 from bertdistill.app.views.view import read_view
 from bertdistill.store.db import Database
+from bertdistill.store.rows import Attempt
 
 
 def test_ranked_list(db: Database) -> None:
@@ -85,6 +87,19 @@ def test_page_of_a_trial_under_a_threshold(db: Database) -> None:
 def test_no_attempt_is_said() -> None:
     """A waiting trial has no attempts."""
     assert "no attempts yet" == attempts_text([])
+
+
+def test_versions_are_named_once_for_all_that_ran_with_them() -> None:
+    """Below the attempts; a worker may write anything into them."""
+    given = [{"torch": "2.13.0"}, {"torch": "2.13.0"}, {"torch": "3.0\x1b[2J"}, {}]
+    attempts = [
+        Attempt(study_id=1, kind="trial", number=n, folder="f", started_at=1.0, outcome={"versions": one})
+        for n, one in enumerate(given)
+    ]
+    lines = attempts_text([attempt_row(one, 0, now=2.0) for one in attempts]).splitlines()
+    assert lines[-2] == "trial 0, trial 1: torch 2.13.0"
+    assert lines[-1].startswith("trial 2: torch 3.0")
+    assert "\x1b" not in lines[-1]
 
 
 def test_checks_have_hints_below() -> None:

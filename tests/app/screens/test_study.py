@@ -24,6 +24,7 @@ from textual.pilot import Pilot
 
 from bertdistill.app.bindings import footer
 from bertdistill.app.keymap import of
+from bertdistill.app.memory import Memory
 from bertdistill.app.report import study_material
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.annotate import AnnotateDialogue
@@ -525,3 +526,20 @@ async def test_the_screen_behind_a_dialogue_goes_on(ws: Workspace, edit: Edit) -
         edit(lambda session: writes.set_trial_metrics(session, running.id, {}, progress=0.87))
         await until(pilot, lambda: screen.news and screen.news.view.running[0].progress == 0.87, "the news behind it")
         assert pilot.app.screen is not screen
+
+
+async def test_how_a_study_was_looked_at_is_remembered(ws: Workspace) -> None:
+    """Order, axes and scale; a file that was damaged by hand does no harm."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await shown(pilot, "Trials by rank")
+        await pilot.press("s", "s", "S", "2", "X", "L")
+        await shown(pilot, "Trials by state, reversed")
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await shown(pilot, "Trials by state, reversed")
+        await shown(pilot, ", log x)")
+        assert "over params" not in words_on(pilot)
+    kept = Memory(ws.path)
+    kept.keep("study.demo", {"sort": "gone", "x": "gone", "columns": ["gone"], "log": "yes"})
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await shown(pilot, "Trials by rank")
+        await shown(pilot, "over params")

@@ -153,7 +153,30 @@ def test_a_study_has_one_word_for_what_it_does(state: str, alive: bool, kinds: l
 
 
 @pytest.mark.parametrize(
-    ("gain", "shown"), [(None, ""), (0.0, "0"), (0.0004, "<0.001"), (0.001, "+0.001"), (0.1216, "+0.122")]
+    ("gain", "shown"),
+    [
+        (None, ""),
+        (-0.0321, "-0.032"),
+        (-0.0004, "0"),
+        (0.0, "0"),
+        (0.0004, "<0.001"),
+        (0.001, "+0.001"),
+        (0.1216, "+0.122"),
+    ],
 )
 def test_a_small_gain_is_not_none(gain: float | None, shown: str) -> None:
     assert shown == fmt.gain(gain)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("accuracy", 0.5727, "0.57"),
+        ("accuracy", 0.0637, "0.06"),
+        ("accuracy", 0.0012, "0.0012"),
+        ("params", 1e6, "1.00M"),
+    ],
+)
+def test_a_spread_has_the_digits_of_its_metric(name: str, value: float, shown: str) -> None:
+    """Next to 87.30 a standard deviation of 0.5727 is 0.57."""
+    assert shown == fmt.spread(name, value)

@@ -8,6 +8,7 @@ import pytest
 
 from bertdistill.app.draw.plane import Point
 from bertdistill.app.views.view import (
+    StudyView,
     all_metrics,
     chart_axes,
     chart_axis,
@@ -132,3 +133,51 @@ def test_sizes_that_vary_widely_are_on_a_logarithmic_axis(db: Database) -> None:
     assert not chart_axis(make_view(view.study, view.spec, [*view.trials, archived]), "params").log
     low = dataclasses.replace(large, known={"exact": 0.1})
     assert not chart_axis(make_view(view.study, view.spec, [*view.trials, low]), "exact").log
+
+
+def repeated(view: StudyView, number: int, *scores: float) -> StudyView:
+    """The same study where trial `number` was repeated with other seeds, which scored this much."""
+    one = next(t for t in view.trials if t.number == number)
+    more = [
+        dataclasses.replace(
+            one,
+            id=100 + seed,
+            number=20 + seed,
+            settings={**one.settings, "seed": seed},
+            metrics={**one.metrics, "exact": score},
+            finished_at=(one.finished_at or 0.0) + 100 + seed,
+            origin="sampler",
+        )
+        for seed, score in enumerate(scores, 1)
+    ]
+    first = [dataclasses.replace(t, settings={**t.settings, "seed": 0}) for t in view.trials]
+    return make_view(view.study, view.spec, [*first, *more])
+
+
+def test_repeats_share_a_rank_and_a_place_in_the_chart(db: Database) -> None:
+    """Each trial keeps its own score in the list; the frontier, the chart and the rank have the mean of the seeds."""
+    before = read_view(db, "demo")
+    view = repeated(before, 1, 70.0, 74.0)
+    score = before.values(before.trials[1])["exact"] or 0.0
+    mean = (score + 144.0) / 3
+    members = [t for t in view.trials if t.number in (1, 21, 22)]
+    assert [score, 70.0, 74.0] == [view.values(t)["exact"] for t in members]
+    assert [pytest.approx(mean)] * 3 == [view.means(t)["exact"] for t in members]
+    assert 1 == len({view.position(t.number) for t in members})
+    assert (len(before.ranked), len(before.ranked) + 2) == (view.points, len(view.ranked))
+    assert view.hypervolume == pytest.approx(sum(view.gain.values()))
+    marks = [p for p in chart_points(view, "params", "exact") if p.y == pytest.approx(mean)]
+    assert 3 == len(marks)
+    assert 1 >= len([p for p in marks if p.label])
+
+
+def test_remarks_name_the_repeats(db: Database) -> None:
+    """The first of them has the mean and the number of seeds; the others say whose repeats they are."""
+    view = repeated(read_view(db, "demo"), 2, 60.0, 62.0)
+    first, other = view.trial(2), view.trial(21)
+    assert first is not None
+    assert other is not None
+    assert "± " in remark(view, first)
+    assert "3 seeds" in remark(view, first)
+    assert "repeat of #2: " in remark(view, other)
+    assert 21 not in [t.number for t in view.frontier]

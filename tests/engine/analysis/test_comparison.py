@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bertdistill.engine.analysis.comparison import compare
@@ -72,3 +74,17 @@ def test_no_trial_twice() -> None:
     one = trial(0, 60, 100, layers=6)
     with pytest.raises(InvalidRequest, match="twice"):
         compare([one, one], OBJECTIVES)
+
+
+def test_a_difference_within_its_noise_is_a_tie() -> None:
+    """Neither better nor worse; what is not known to be noise keeps its word."""
+    trials = [trial(0, 60, 100, layers=6), trial(1, 61, 50, layers=3), trial(2, 70, 50, layers=3)]
+    found = compare(trials, OBJECTIVES, lambda name, first, other, gap: gap < 2 if name == "exact" else None)
+    assert [("", "tie", "better"), ("", "better", "better")] == [row.verdicts for row in found.metrics[:2]]
+
+
+def test_values_over_several_seeds_have_their_spread() -> None:
+    """The number of seeds of each trial stands beside them."""
+    several = replace(trial(1, 61, 50, layers=3), seeds=3, spreads={"exact": 0.4})
+    found = compare([trial(0, 60, 100, layers=6), several], OBJECTIVES)
+    assert ((1, 3), (None, 0.4)) == (found.seeds, found.metrics[0].spreads)

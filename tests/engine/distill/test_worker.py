@@ -1,6 +1,7 @@
 """The worker as a process: a tiny preparation and trial on made data, ends and exit codes, resume after a stop."""
 
 import dataclasses
+import importlib.util
 import inspect
 import json
 import os
@@ -253,6 +254,16 @@ def test_every_end_has_its_exit_code_and_event(
 def test_memory_failures_are_told_by_type_or_words(error: Exception, reason: str) -> None:
     """Asynchronous CUDA failures do not come as OutOfMemoryError."""
     assert reason == worker.out_of_memory(error)
+
+
+def test_a_process_that_was_not_forked_may_use_its_gpu() -> None:
+    """Whether or not it has one."""
+    assert worker.may_use_gpu()
+
+
+def test_what_is_loaded_for_all_attempts_exists() -> None:
+    """A name that is none would turn warm workers off."""
+    assert all(importlib.util.find_spec(name) for name in worker._PRELOADED)
 
 
 def test_every_setting_is_read_by_the_worker() -> None:

@@ -39,6 +39,27 @@ def node(
     return RemoteLauncher.to(machine, machines, workspace, connect or (lambda: child_link(root, given)))
 
 
+def over_frames(
+    passed: Callable[[bytes], bytes],
+    verb: str,
+    args: tuple[Any, ...],
+    blob: bytes,
+    cut: Callable[[str, bytes], bytes] = lambda verb, data: data,
+) -> tuple[Any, list[bytes]]:
+    """One call as a link makes it: `passed` takes the bytes of a message to whoever serves it, and brings its bytes."""
+    answer = passed(pack({"verb": verb, "args": args}, [blob] if blob else []))
+    try:
+        found = unpack(io.BytesIO(cut(verb, answer.removeprefix(GREETING))))
+    except BrokenFrame as error:
+        raise Unreachable(str(error)) from error
+    if found is None:
+        raise Unreachable("closed")
+    head, blobs = found
+    if "error" in head:
+        raise Refused(head["error"])
+    return head["value"], blobs
+
+
 class DirectLink:
     """An agent in this process, over the bytes of its frames. `cut` may shorten an answer or refuse a call."""
 
@@ -48,18 +69,13 @@ class DirectLink:
 
     def call(self, verb: str, *args: Any, blob: bytes = b"") -> tuple[Any, list[bytes]]:
         self.calls.append(verb)
-        asked, answer = pack({"verb": verb, "args": args}, [blob] if blob else []), io.BytesIO()
-        serve(self.agent, io.BytesIO(asked), answer)
-        try:
-            found = unpack(io.BytesIO(self.cut(verb, answer.getvalue().removeprefix(GREETING))))
-        except BrokenFrame as error:
-            raise Unreachable(str(error)) from error
-        if found is None:
-            raise Unreachable("closed")
-        head, blobs = found
-        if "error" in head:
-            raise Refused(head["error"])
-        return head["value"], blobs
+
+        def passed(asked: bytes) -> bytes:
+            answer = io.BytesIO()
+            serve(self.agent, io.BytesIO(asked), answer)
+            return answer.getvalue()
+
+        return over_frames(passed, verb, args, blob, self.cut)
 
     def abort(self) -> None:
         """No call waits."""

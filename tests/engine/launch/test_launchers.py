@@ -13,8 +13,9 @@ from tests.engine.launch.conformance import Conformance, attempt
 from tests.fakes import CPU, Workbench, fake_environment, study_spec
 
 from bertdistill.engine.contract.errors import LaunchError
+from bertdistill.engine.launch import warm
 from bertdistill.engine.launch.inline import InlineLauncher
-from bertdistill.engine.launch.launchers import LAUNCHERS, VARIABLE, make_launcher
+from bertdistill.engine.launch.launchers import LAUNCHERS, VARIABLE, make_launcher, runner_launcher
 from bertdistill.engine.launch.local import COMMAND_VARIABLE, LocalLauncher
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.launch.slurm import OPTIONS
@@ -71,3 +72,15 @@ def test_a_quote_without_its_end_names_its_variable(tmp_path: Path, variable: st
     environ = {**os.environ, VARIABLE: "slurm" if variable == OPTIONS else "local", variable: "--comment='a b"}
     with pytest.raises(LaunchError, match=f"{variable}.*quotation"):
         make_launcher(environ).start(attempt(tmp_path / "a"), CPU, grace=1)
+
+
+@pytest.mark.skipif(not warm.supported(), reason="processes are forked on Linux only")
+def test_only_the_runner_keeps_a_worker_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Unless its workspace says otherwise; a file that cannot be read stops nothing."""
+    file = tmp_path / "workspace.toml"
+    for text, expected in (("", True), ("[runner]\nwarm = false\n", False), ("[runner]\nwarm = 3\n", True)):
+        file.write_text(text)
+        assert expected == bool(getattr(runner_launcher(tmp_path, {}), "warm", None))
+    assert "warm = 3 must be true or false" in caplog.text
+    assert getattr(make_launcher({}), "warm", None) is None
+    assert isinstance(runner_launcher(tmp_path, {VARIABLE: "inline"}), InlineLauncher)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.launch.link import ssh_command
+from bertdistill.engine.launch.link import BRIDGE_MODULE, agent_command, link_to, ssh_command
 from bertdistill.engine.launch.machines import FILE, Machine, add, read_machines, remove
 from bertdistill.engine.study.notify_section import NotifySection, read_workspace_notify
 
@@ -57,6 +59,12 @@ def test_notify_shares_the_file_and_is_kept(tmp_path: Path) -> None:
         'id = "0123456789ab"\n[machines.b]\nslots_per_gpu = 0',
         'id = "0123456789ab"\n[machines.b]\nlost_after = 0',
         'id = "0123456789ab"\n[machines.b]\nport = 3',
+        'id = "0123456789ab"\n[machines.b]\nray = "auto"',
+        'id = "0123456789ab"\n[machines.b]\nray = "-x:1"',
+        'id = "0123456789ab"\n[machines.b]\nray = "head:6379"\nssh = "host"',
+        'id = "0123456789ab"\n[machines.b]\nray = "head:6379"\npython = "/python"',
+        'id = "0123456789ab"\n[machines.b]\nray = "head:6379"\nnode = "a\\u001b[2J"',
+        'id = "0123456789ab"\n[machines.b]\nnode = "a"',
         "surprise = 1",
         "machines = {",
     ],
@@ -66,6 +74,19 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(ConfigError, match=FILE):
         read_machines(tmp_path)
+
+
+def test_each_kind_of_machine_has_its_command() -> None:
+    """A host by ssh, a node of a cluster by a bridge, a folder by an agent; a test worker asks Ray for no GPU."""
+    by_ssh, here = link_to(Machine("a", ssh="host"), "/far"), link_to(Machine("a"), "/far")
+    assert (by_ssh.command[0], "python3" in by_ssh.command[-1]) == ("ssh", True)
+    assert list(here.command) == agent_command(sys.executable, "/far")
+    machine = Machine("a", ray="head:6379", node="b", slots=3, slots_per_gpu=2)
+    for environ, gpus in (({}, 2), ({"X": "y"}, 0)):
+        command = link_to(machine, "/far", environ).command
+        wanted = {"address": "head:6379", "node": "b", "folder": "/far", "gpus": gpus, "environ": environ}
+        assert (command[-2], json.loads(command[-1])) == (BRIDGE_MODULE, wanted)
+    assert json.loads(link_to(Machine("a", ray="head:6379"), "/far").command[-1])["gpus"] == -1
 
 
 def test_the_far_shell_sees_words() -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -24,9 +25,11 @@ from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.program import ProgramOrder
 from bertdistill.engine.launch.agent import Agent
 from bertdistill.engine.launch.attempts import read_exit
 from bertdistill.engine.launch.frames import pack
+from bertdistill.engine.launch.inputs import program_input
 from bertdistill.engine.launch.link import Refused, Unreachable
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.machines import Machine
@@ -201,6 +204,20 @@ def test_what_does_not_fit_into_one_answer_comes_at_once(site: Callable[..., Sit
     assert one.paths().events.read_bytes() == one.far().events.read_bytes()
 
 
+def test_a_line_that_nobody_reads_blocks_nothing(site: Callable[..., Site]) -> None:
+    """Longer than one answer: what comes after it must arrive, though it is skipped itself."""
+    one = site()
+    for paths in (one.paths(), one.far()):
+        paths.folder.mkdir(parents=True)
+        paths.spec.write_text("{}")
+    ended = b'{"k":"ended","t":1}\n'
+    one.far().events.write_bytes(b'{"k":"notice","text":"' + b"x" * 5_000_000 + b'"}\n' + ended)
+    one.node.alive(NAME, one.paths())
+    while one.node.turn():
+        pass
+    assert one.paths().events.read_bytes() == one.far().events.read_bytes()
+
+
 def test_a_checkpoint_is_here_before_its_line(site: Callable[..., Site], tmp_path: Path) -> None:
     """At every call, every recorded checkpoint is here unless its worker has replaced it there."""
     one = site(checkpoint_bytes=700_000)
@@ -225,7 +242,7 @@ def test_a_replaced_checkpoint_goes_here_too(site: Callable[..., Site], tmp_path
     """And one that is being copied stays there until it is."""
     one = held(site, tmp_path)
     assert ["best-000002", "last-000002"] == sorted(path.name for path in one.paths().checkpoints.glob("*-*"))
-    pinned = one.link.call("pin", NAME, "last-000002")[0]
+    pinned = one.link.call("pin", NAME, "checkpoints/last-000002")[0]
     (tmp_path / "hold").unlink()
     assert one.ended() == "complete"
     assert ["best-000006", "last-000006"] == sorted(path.name for path in one.paths().checkpoints.glob("*-*"))
@@ -244,13 +261,14 @@ def test_a_checkpoint_is_kept_without_links_or_refused(tmp_path: Path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "link", full)
-    assert link.call("pin", NAME, made.name)[0] == [f"{NAME}/.pins/{made.name}", [["model.safetensors", 1]]]
+    name = f"checkpoints/{made.name}"
+    assert link.call("pin", NAME, name)[0] == [f"{NAME}/.pins/checkpoints+{made.name}", [["model.safetensors", 1]]]
     link.call("drop", f"{NAME}/.pins")
     monkeypatch.setattr(shutil, "copy2", full)
     with pytest.raises(Refused, match="No space left"):
-        link.call("pin", NAME, made.name)
+        link.call("pin", NAME, name)
     shutil.rmtree(made)
-    assert link.call("pin", NAME, made.name)[0] is None
+    assert link.call("pin", NAME, name)[0] is None
     assert list((paths.folder / ".pins").iterdir()) == []
 
 
@@ -515,6 +533,69 @@ def test_a_preparation_brings_its_caches(site: Callable[..., Site], tmp_path: Pa
     [result] = reported(one.paths(), "result")
     assert result["facts"]["teacher_folder"] == str(one.workspace / "caches/teacher")
     assert tree(one.workspace / "caches/teacher") == tree(made)
+
+
+# ------------------------------------------------------------------------------------------------------------ programs
+
+PROGRAM = """
+import json, os, pathlib, sys
+run, hold = pathlib.Path(os.environ["BERTDISTILL_RUN"]), pathlib.Path(sys.argv[2])
+resumed = pathlib.Path(os.environ["BERTDISTILL_RESUME"], "w").read_text() if "BERTDISTILL_RESUME" in os.environ else ""
+(run / "ck").mkdir()
+for step in (1, 2):
+    (run / "ck" / "w").write_text(f"{resumed}{step}")
+    print(json.dumps({"checkpoint": str(run / "ck"), "step": step}), flush=True)
+    while step == 1 and hold.exists():
+        pass
+here = sorted(path.as_posix() for path in pathlib.Path().rglob("*") if path.is_file())
+(run / "found.txt").write_text(json.dumps([here, pathlib.Path(sys.argv[1]).read_text()]))
+print(json.dumps({"score": 1.0}))
+"""
+
+
+def ordered(site: Site, name: str, **more: Any) -> RunPaths:
+    """Start an attempt of a program whose folder has more than it may send."""
+    place = site.folder / "program"
+    for path, text in (("a.py", PROGRAM), ("lib/b.txt", "b"), ("lib/.c", "c"), ("ws/tracker.db", ""), ("secret", "s")):
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_text(text)
+    command = [sys.executable, "a.py", "{data}", str(site.folder / "hold")]
+    paths = RunPaths(site.workspace / name)
+    paths.folder.mkdir(parents=True)
+    order = ProgramOrder("s", 0, command, str(place), {"kind": "cpu", "threads": 1, "uuid": "", "memory_fraction": 1.0})
+    more = {"params": {"data": f"{place}/lib/b.txt"}, "files": ["a.py", "lib"], "objectives": ["score"], **more}
+    replace(order, **more).write(paths.spec)
+    site.node.start(name, paths, 5.0)
+    return paths
+
+
+def test_a_program_runs_where_its_files_were_sent(site: Callable[..., Site], tmp_path: Path) -> None:
+    """With the files that it names alone; their paths mean the copy. A checkpoint that is written again comes again."""
+    one = site()
+    (tmp_path / "hold").touch()
+    paths = ordered(one, NAME)
+    one.until(lambda: (paths.folder / "ck/w").exists(), "the first checkpoint")
+    assert (paths.folder / "ck/w").read_text() == "1"
+    (tmp_path / "hold").unlink()
+    assert one.ended() == "complete"
+    assert (paths.folder / "ck/w").read_text() == "2"
+    assert json.loads((paths.folder / "found.txt").read_text()) == [["a.py", "lib/b.txt"], "b"]
+    assert {event["folder"] for event in reported(paths, "checkpoint")} == {str(paths.folder / "ck")}
+    assert not list((paths.folder / "ck").parent.glob("best"))
+    resumed = ordered(one, "runs/s/0000-2", resume_from=str(paths.folder / "ck"))
+    assert one.ended("runs/s/0000-2") == "complete"
+    assert (resumed.folder / "ck/w").read_text() == "22"
+
+
+def test_the_whole_folder_is_sent_without_workspaces_and_hidden_files(tmp_path: Path) -> None:
+    """The workspace is often made beside the program; a file that is named is sent whatever its name."""
+    for path in ("a.py", "lib/b.txt", "lib/.c", ".git/x", "__pycache__/a.pyc", "ws/tracker.db", "ws/runs/s/x", ".env"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x")
+    assert [name for name, _ in program_input(tmp_path, ["."]).files] == ["a.py", "lib/b.txt"]
+    assert [name for name, _ in program_input(tmp_path, [".env", "lib"]).files] == [".env", "lib/b.txt"]
+    with pytest.raises(LaunchError, match="gone"):
+        program_input(tmp_path, ["gone"])
 
 
 # ------------------------------------------------------------------------------------------------------------- caution

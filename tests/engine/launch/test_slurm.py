@@ -29,21 +29,25 @@ from bertdistill.store.rows import StudyState
 
 SBATCH = """#!/bin/sh
 for word in "$@"; do case "$word" in
-  --output=*) log="${word#--output=}";; --chdir=*) cd "${word#--chdir=}";; --bad*) echo "no such option" >&2; exit 1;;
+  --output=*) log="${word#--output=}";; --chdir=*) cd "${word#--chdir=}";; --job-name=*) name="${word#--job-name=}";;
+  --bad*) echo "no such option" >&2; exit 1;;
 esac; done
 cat > .job.sh
 sh .job.sh >>"$log" 2>&1 </dev/null &
-echo $! >> "$FAKE_SLURM/jobs"
-echo "$!;test"
+echo $! > "$FAKE_SLURM/job-$name"
+echo "Submitted batch job $!"
 """
 SQUEUE = """#!/bin/sh
 [ -e "$FAKE_SLURM/down" ] && exit 1
-for job in $(cat "$FAKE_SLURM/jobs" 2>/dev/null); do kill -0 $job 2>/dev/null && echo $job RUNNING; done
-[ -e "$FAKE_SLURM/more" ] && cat "$FAKE_SLURM/more"
+cd "$FAKE_SLURM"
+for job in job-*; do kill -0 $(cat $job 2>/dev/null) 2>/dev/null && echo ${job#job-} RUNNING; done
+[ -e more ] && cat more
 true
 """
 SCANCEL = """#!/bin/sh
-for word in "$@"; do case "$word" in --signal=TERM) soft=1;; --*) ;; *) job=$word;; esac; done
+for word in "$@"; do case "$word" in
+  --signal=TERM) soft=1;; --name=*) job=$(cat "$FAKE_SLURM/job-${word#--name=}");;
+esac; done
 [ -n "$job" ] && kill -${soft:+TERM}${soft:-KILL} $job 2>/dev/null || kill -TERM $job
 """
 
@@ -90,16 +94,17 @@ def test_a_controller_that_is_down_says_nothing_about_jobs(tmp_path: Path) -> No
     (tmp_path / "slurm" / "down").touch()
     [slot] = one.slots()
     wait_for(lambda: one.busy(slot), "the queue to fail")
-    assert one.alive(RunPaths(attempt(tmp_path / "a").folder), Handle(job="1"))
+    assert one.alive(RunPaths(attempt(tmp_path / "a").folder), Handle(job="x"))
 
 
 def test_only_an_answer_that_can_know_a_job_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not one that was asked for before the job was submitted, and none before an outage."""
     monkeypatch.setattr(slurm, "ASK_SECONDS", 1000.0)
     monkeypatch.setattr(slurm, "LEFT_SECONDS", 0.0)
-    one, paths = submitted(tmp_path, "echo 5"), attempt(tmp_path / "a")
+    one, paths = submitted(tmp_path, "true"), attempt(tmp_path / "a")
     one.queue._run()
     handle = one.start(paths, CPU, grace=1)
+    wait_for(lambda: not one._submitting, "the submission")
     one.queue._asked = time.monotonic()
     assert one.alive(paths, handle)
     (tmp_path / "slurm" / "down").touch()
@@ -115,8 +120,8 @@ def test_only_an_answer_that_can_know_a_job_ends_it(tmp_path: Path, monkeypatch:
 
 def test_a_job_whose_node_failed_is_nobodys_fault(tmp_path: Path) -> None:
     one = SlurmLauncher(fake_environment(tmp_path) | commands(tmp_path))
-    (tmp_path / "slurm" / "more").write_text("71 NODE_FAIL\n")
-    paths, handle = attempt(tmp_path / "a"), Handle(job="71")
+    (tmp_path / "slurm" / "more").write_text("x71 NODE_FAIL\n")
+    paths, handle = attempt(tmp_path / "a"), Handle(job="x71")
     found = wait_for(lambda: one.ended(paths, handle), "the end")
     assert (found.kind, found.log_tail) == ("node_lost", "Slurm: NODE_FAIL")
 
@@ -124,14 +129,28 @@ def test_a_job_whose_node_failed_is_nobodys_fault(tmp_path: Path) -> None:
 def test_what_sbatch_refuses_and_where_the_database_must_not_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its words, and the variable to correct; a network disk is named."""
+    """Its words, and the variable to correct, although the controller does not answer; a network disk is named."""
     environ = fake_environment(tmp_path) | commands(tmp_path)
-    with pytest.raises(LaunchError, match="no such option") as refused:
-        SlurmLauncher(environ | {OPTIONS: "--bad"}).start(attempt(tmp_path / "a"), CPU, grace=1)
-    assert OPTIONS in refused.value.hint
+    (tmp_path / "slurm" / "down").touch()
+    one, paths = SlurmLauncher(environ | {OPTIONS: "--bad"}), attempt(tmp_path / "a")
+    handle = one.start(paths, CPU, grace=1)
+    found = wait_for(lambda: one.ended(paths, handle), "the refusal")
+    assert (found.kind, found.log_tail) == ("launch_failed", f"sbatch: no such option; correct {OPTIONS}")
     monkeypatch.setattr(slurm, "network_filesystem", lambda path: "nfs4")
     with pytest.raises(LaunchError, match=r"network disk \(nfs4\)"):
         SlurmLauncher(environ).start(attempt(tmp_path / "b"), CPU, grace=1)
+
+
+def test_a_slow_controller_does_not_hold_up_a_tick(tmp_path: Path) -> None:
+    """The start returns before `sbatch` does; meanwhile the attempt lives, and a stop reaches it afterwards."""
+    environ = fake_environment(tmp_path) | commands(tmp_path)
+    os.mkfifo(tmp_path / "gate")
+    (tmp_path / "slurm" / "sbatch").write_text(f"#!/bin/sh\ncat {tmp_path}/gate\nexit 1\n")
+    one, paths = SlurmLauncher(environ), attempt(tmp_path / "a")
+    handle = one.start(paths, CPU, grace=1)
+    assert one.alive(paths, handle)
+    (tmp_path / "gate").write_text("go")
+    assert wait_for(lambda: one.ended(paths, handle), "the end").kind == "launch_failed"
 
 
 def submitted(tmp_path: Path, script: str) -> SlurmLauncher:
@@ -146,7 +165,9 @@ def test_a_program_has_its_own_worker(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path / "a")
     paths.folder.mkdir()
     ProgramOrder("s", 0, ["true"], str(tmp_path), {"kind": "cpu"}).write(paths.spec)
-    submitted(tmp_path, 'cat > "$FAKE_SLURM/script"; echo 5').start(paths, CPU, grace=1)
+    one = submitted(tmp_path, 'cat > "$FAKE_SLURM/script"')
+    one.start(paths, CPU, grace=1)
+    wait_for(lambda: not one._submitting, "the submission")
     assert PROGRAM_MODULE in (tmp_path / "slurm" / "script").read_text()
 
 
@@ -161,11 +182,12 @@ def test_a_submission_without_an_answer_leaves_no_job(tmp_path: Path, monkeypatc
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(LaunchError, match="timed out"):
-        one.start(attempt(tmp_path / "a"), CPU, grace=1)
-    wait_for(lambda: asked[1:], "the job to be cancelled")
-    [name] = [word for word in asked[0] if word.startswith("--job-name=")]
-    assert asked[1] == ["scancel", name.replace("--job-name", "--name")]
+    paths = attempt(tmp_path / "a")
+    handle = one.start(paths, CPU, grace=1)
+    assert "timed out" in wait_for(lambda: one.ended(paths, handle), "the end").log_tail
+    wait_for(lambda: ["scancel"] in [words[:1] for words in asked], "the job to be cancelled")
+    [name] = [word for words in asked for word in words if word.startswith("--job-name=")]
+    assert ["scancel", name.replace("--job-name", "--name")] in asked
 
 
 def test_slots_follow_the_options(tmp_path: Path) -> None:
@@ -312,12 +334,12 @@ def test_a_real_cluster(
         until(lambda: bench.at_half(2), "another at half", "next job at half")
         victim = next(one for one in bench.live() if one.kind == "trial")
         job = Handle.from_dict(victim.handle).job
-        node = subprocess.run(
-            ["squeue", "-h", "-j", job, "-o", "%N"], env=environ, capture_output=True, text=True, check=True
-        ).stdout.strip()
+        node, number = subprocess.run(
+            ["squeue", "-h", "-n", job, "-o", "%N %i"], env=environ, capture_output=True, text=True, check=True
+        ).stdout.split()
         for one in psutil.process_iter(["cmdline"]):
             words = " ".join(one.info["cmdline"] or [])
-            if victim.folder in words or f"[{job}." in words:
+            if victim.folder in words or f"[{number}." in words:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     os.kill(one.pid, signal.SIGKILL)
         cluster.kill(node)

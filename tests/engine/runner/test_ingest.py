@@ -365,6 +365,17 @@ def test_a_preparation_fills_the_study(workspace: Path) -> None:
     place.db.close()
 
 
+def test_what_a_worker_runs_with_is_stored_with_its_attempt(place: Place) -> None:
+    """Also if it is killed later; what is no version is left out, and its end comes beside it."""
+    place.emit("started", versions={"python": "3.11.7", "torch": "2.13.0", "odd": 3})
+    place.run()
+    known = {"python": "3.11.7", "torch": "2.13.0"}
+    assert place.attempt().outcome == {"versions": known}
+    place.emit("ended", status="complete", reason="", detail="")
+    place.run()
+    assert (place.attempt().outcome["versions"], place.attempt().outcome["status"]) == (known, "complete")
+
+
 def test_a_promotion_leaves_trial_and_study_alone(workspace: Path) -> None:
     """Whoever started it reads its result; its progress, notices and end are kept with the attempt."""
     place = Place(workspace, "promote")

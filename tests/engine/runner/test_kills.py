@@ -10,13 +10,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.workers import undisturbed
 
 from bertdistill.engine.contract.events import METRICS_LOGGED, parse_event
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.demo.questions import write_demo
-from bertdistill.engine.launch import process
+from bertdistill.engine.launch import forking, process
+from bertdistill.engine.launch.devices import FOLDER_VARIABLE
 from bertdistill.engine.launch.inline import InlineLauncher
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.runner.runner import Runner
@@ -32,7 +34,7 @@ TRIALS = 3
 SECONDS = 600.0
 
 
-def tiny_study(folder: Path) -> StudySpec:
+def tiny_study(folder: Path, epochs: float = 6.0) -> StudySpec:
     files = write_demo(folder, articles=12)
     raw: dict[str, Any] = {
         "name": "tiny",
@@ -49,7 +51,7 @@ def tiny_study(folder: Path) -> StudySpec:
             "fine_tune": {"epochs": 1.0, "learning_rate": 2e-3, "batch_size": 32},
         },
         "student": {"init": "scratch"},
-        "settings": {"head_size": 8, "epochs": 6.0, "evaluations": 6, "precision": "fp32", "layers": 1},
+        "settings": {"head_size": 8, "epochs": epochs, "evaluations": 6, "precision": "fp32", "layers": 1},
         "search": {
             "hidden_size": {"choices": [8, 16]},
             "learning_rate": {"low": 1e-3, "high": 1e-2, "log": True},
@@ -84,6 +86,14 @@ class Ward:
         """A runner with real workers on the CPU."""
         command = [sys.executable, "-P", "-m", "bertdistill.engine.runner.runner", str(self.workspace.path)]
         return subprocess.Popen(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, stdin=subprocess.DEVNULL)
+
+    def kill_parents(self) -> int:
+        """SIGKILL the processes that fork workers; how many there were."""
+        return process.kill_all(process.naming(FOLDER_VARIABLE, forking.PLACE))
+
+    def forked(self) -> set[int]:
+        """The attempts that run now and were forked from one."""
+        return {one.id for one in self.read()[2] if one.ended_at is None and b".forking\0" in command_of(one)}
 
     def read(self) -> tuple[Study, list[Trial], list[Attempt]]:
         db = open_db(self.workspace.path, read_only=True)
@@ -133,31 +143,53 @@ class Ward:
         return points
 
 
+def command_of(attempt: Attempt) -> bytes:
+    """The command line of its shim; empty if there is none."""
+    path = Path(f"/proc/{attempt.handle.get('shim')}/cmdline")
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def outcome(ward: Ward) -> list[tuple[int, str, dict[str, Any], float]]:
     return [(one.number, str(one.state), one.params, one.metrics["exact"]) for one in ward.read()[1]]
 
 
-def test_ten_kills_of_workers_and_runner_change_nothing(tmp_path: Path) -> None:
-    """Killed ten times at random moments, a study has the trials and the scores of one that was left alone."""
-    spec = tiny_study(tmp_path / "data")
+@pytest.mark.parametrize("warm", [False, pytest.param(True, marks=pytest.mark.warm)])
+def test_ten_kills_of_workers_and_runner_change_nothing(tmp_path: Path, warm: bool) -> None:
+    """Killed ten times at random moments, a study has the trials and the scores of one that was left alone.
+
+    With warm workers, the processes that fork them are killed too, and the study has longer trials.
+    """
+    spec = tiny_study(tmp_path / "data", epochs=10.0 if warm else 6.0)
     calm, ward = Ward(tmp_path / "calm", spec), Ward(tmp_path / "killed", spec)
+    (ward.workspace.path / "workspace.toml").write_text(f"[runner]\nwarm = {str(warm).lower()}\n")
     calm.run()
     dice = random.Random(7)
     runner = ward.spawn()
-    kills = {"worker": 0, "runner": 0}
-    while sum(kills.values()) < KILLS and ward.read()[0].state == StudyState.RUNNING:
-        signal.sigtimedwait([signal.SIGUSR2], dice.uniform(0.5, 6.0))  # a random moment is the point
-        victim = dice.choice(["worker", "runner", "both"])
-        if victim != "worker" and runner.poll() is None:
+    kills = {"worker": 0, "runner": 0, **({"parent": 0} if warm else {})}
+    forked: set[int] = set()
+    while warm and not forked:  # the preparation is killed in the other study; here the trials must be warm
+        signal.sigtimedwait([signal.SIGUSR2], 0.2)
+        forked |= ward.forked()
+    while sum(kills.values()) < KILLS * len(kills) / 2 and ward.read()[0].state == StudyState.RUNNING:
+        signal.sigtimedwait([signal.SIGUSR2], dice.uniform(0.5, 20.0 if warm else 6.0))  # a random moment is the point
+        victim = dice.choice(["worker", "runner", "both", *(["parent"] if warm else [])])
+        forked |= ward.forked()
+        if victim in ("runner", "both") and runner.poll() is None:
             runner.kill()
             kills["runner"] += 1
-        if victim != "runner":
+        if victim in ("worker", "both"):
             kills["worker"] += ward.kill_workers()
-        if victim != "worker" or runner.poll() is not None:
+        if victim == "parent":
+            kills["parent"] += ward.kill_parents()
+        if victim in ("runner", "both") or runner.poll() is not None:
             runner.wait(30)
             runner = ward.spawn()
     assert runner.wait(SECONDS) == 0
     assert min(kills.values()) >= 2, kills
+    assert bool(forked) == warm
     assert outcome(calm) == outcome(ward)
     for trial in ward.read()[1]:
         assert ward.reported(trial) == ward.stored(trial)

@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,25 +20,28 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.engine.launch.ray_cluster import RAY, Cluster, free_port
 from tests.engine.runner.test_kills import SECONDS, Ward, outcome, tiny_study
-from tests.fakes import fake_environment, study_spec
+from tests.fakes import fake_environment, study_spec, wait_for
 
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.launch.link import AGENT_MODULE
+from bertdistill.engine.launch.link import AGENT_MODULE, BRIDGE_MODULE
 from bertdistill.engine.launch.machines import Machine, add, read_machines
 from bertdistill.engine.study.config import dump, study_from_dict
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.db import open_db
-from bertdistill.store.rows import StudyState
+from bertdistill.store.rows import Attempt, StudyState
 
 pytestmark = pytest.mark.machines
 KILLS = 10
 LOST_AFTER = 4.0
-VICTIMS = ("runner", "agent", "shim", "worker", "machine")
 
 
 class Land:
     """A workspace with two machines that can be switched off."""
+
+    victims: tuple[str, ...] = ("runner", "agent", "shim", "worker", "machine")
+    lost_after = LOST_AFTER
 
     def __init__(self, root: Path, spec: StudySpec, environ: dict[str, str]) -> None:
         workspace = root / "ws"
@@ -56,7 +58,7 @@ class Land:
         python = self.root / f"python-{name}"
         python.write_text(f'#!/bin/sh\n[ -e {self.root}/{name}.off ] && exit 1\nexec {sys.executable} "$@"\n')
         python.chmod(0o700)
-        return Machine(name, "", str(python), str(self.root / f"far-{name}"), lost_after=LOST_AFTER)
+        return Machine(name, "", str(python), str(self.root / f"far-{name}"), lost_after=self.lost_after)
 
     def switch(self, name: str, *, on: bool) -> None:
         flag = self.root / f"{name}.off"
@@ -102,6 +104,9 @@ class Land:
                 os.kill(pid, signal.SIGKILL)
         return len(pids[victim])
 
+    def kill_head(self) -> None:
+        """What all of its machines depend on; it is there again when this returns."""
+
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 needs_sshd = pytest.mark.skipif(not Path(SSHD).exists(), reason="no sshd: apt-get install openssh-server")
@@ -116,7 +121,7 @@ class SshLand(Land):
         for key in ("user", "host"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(root / key)], check=True)
         Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
-        self.ports = {name: _free_port() for name in ("a", "b")}
+        self.ports = {name: free_port() for name in ("a", "b")}
         for name, port in self.ports.items():
             lines = [f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {root}/host", "UsePAM no", "StrictModes no"]
             lines += [f"AuthorizedKeysFile {root}/user.pub", "PasswordAuthentication no", f"PidFile {root}/{name}.pid"]
@@ -135,7 +140,7 @@ class SshLand(Land):
         super().__init__(root / "land", spec, {**environ, "PATH": f"{root / 'bin'}:{environ['PATH']}"})
 
     def machine(self, name: str) -> Machine:
-        return Machine(name, name, sys.executable, str(self.root / f"far-{name}"), lost_after=LOST_AFTER)
+        return Machine(name, name, sys.executable, str(self.root / f"far-{name}"), lost_after=self.lost_after)
 
     def switch(self, name: str, *, on: bool) -> None:
         base = self.root if (self.root / "config").exists() else self.root.parent
@@ -159,10 +164,50 @@ class SshLand(Land):
             self.switch(name, on=False)
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+class RayLand(Land):
+    """Two nodes of a real Ray cluster. `agent` is the bridge, as by a cut connection, and `actor` its far end."""
+
+    victims = (*Land.victims, "actor", "head")
+    lost_after = 20.0  # on a busy machine, a new connection takes up to 10 s
+
+    def __init__(self, root: Path, spec: StudySpec, environ: dict[str, str]) -> None:
+        self.cluster = Cluster(environ)
+        for name in ("a", "b"):
+            self.cluster.node(name)
+        super().__init__(root, spec, environ)
+
+    def machine(self, name: str) -> Machine:
+        folder = str(self.root / f"far-{name}")
+        return Machine(name, folder=folder, lost_after=self.lost_after, ray=self.cluster.address, node=name)
+
+    def switch(self, name: str, *, on: bool) -> None:
+        self.cluster.node(name) if on else self.cluster.kill(name)
+
+    def connections(self, name: str) -> list[int]:
+        """The bridge of the runner."""
+        found = []
+        for one in psutil.process_iter(["cmdline"]):
+            words = one.info["cmdline"] or []
+            if BRIDGE_MODULE in words and f'"{self.far(name)}"' in words[-1]:
+                found.append(one.pid)
+        return found
+
+    def kill(self, victim: str, name: str) -> int:
+        if victim == "actor":
+            found = self.cluster.daemons(name, "ray::Carrier")
+            self.cluster.kill(name, "ray::Carrier")
+            return len(found)
+        return super().kill(victim, name)
+
+    def kill_head(self) -> None:
+        """Without it every node leaves by itself; then it is started again, and they are."""
+        self.cluster.kill("head")
+        for name in ("a", "b"):
+            wait_for(lambda name=name: not self.cluster.daemons(name, "raylet/raylet"), "the nodes to leave", 120)  # type: ignore[misc]  # bound at once
+            self.cluster.kill(name)
+        self.cluster.head()
+        for name in ("a", "b"):
+            self.cluster.node(name)
 
 
 def same_bytes(land: Land) -> tuple[int, int]:
@@ -190,19 +235,22 @@ def same_bytes(land: Land) -> tuple[int, int]:
 
 def endure(land: Land, dice: random.Random, pause: tuple[float, float]) -> dict[str, Any]:
     """Kill ten times, then wait for the end and compare; what was done."""
-    kills = dict.fromkeys(VICTIMS, 0)
+    kills = dict.fromkeys(land.victims, 0)
     began, runner = time.monotonic(), land.spawn()
     while sum(kills.values()) < KILLS and land.ward.read()[0].state == StudyState.RUNNING:
         signal.sigtimedwait([signal.SIGUSR2], dice.uniform(*pause))  # a random moment is the point
-        victim = min(VICTIMS, key=lambda one: (kills[one], dice.random()))
+        victim = min(land.victims, key=lambda one: (kills[one], dice.random()))
         name = dice.choice("ab")
         if victim == "runner":
             runner.kill()
             kills["runner"] += 1
+        elif victim == "head":
+            land.kill_head()
+            kills["head"] += 1
         elif victim == "machine":
             land.switch(name, on=False)
             kills[victim] += bool(land.kill(victim, name))
-            signal.sigtimedwait([signal.SIGUSR2], LOST_AFTER * 1.5)
+            signal.sigtimedwait([signal.SIGUSR2], land.lost_after * 1.5)
             land.switch(name, on=True)
         else:
             kills[victim] += bool(land.kill(victim, name))
@@ -226,8 +274,22 @@ def endure(land: Land, dice: random.Random, pause: tuple[float, float]) -> dict[
     for attempt in land.ward.read()[2]:
         ends[attempt.exit_class or ""] = ends.get(attempt.exit_class or "", 0) + 1
     seconds = round(time.monotonic() - began, 1)
-    counts = {"lost": lost, "doubled": doubled, "equal": equal, "given up": given_up}
+    counts = {"lost": lost, "doubled": doubled, "equal": equal, "given up": given_up, "moved": moved(land)}
     return {"kills": kills, **counts, "ends": ends, "seconds": seconds}
+
+
+def moved(land: Land) -> int:
+    """How many trials ended on another machine than they had begun on, from a checkpoint that was copied here."""
+    by_trial: dict[int, list[Attempt]] = {}
+    for attempt in land.ward.read()[2]:
+        by_trial.setdefault(attempt.trial_id or 0, []).append(attempt)
+    found = 0
+    for attempts in by_trial.values():
+        last = attempts[-1]
+        spec = json.loads(RunPaths(land.ward.workspace.absolute(last.folder)).spec.read_text())
+        elsewhere = any(one.slot.partition("/")[0] != last.slot.partition("/")[0] for one in attempts)
+        found += bool(last.exit_class == "complete" and elsewhere and spec.get("resume_from"))
+    return found
 
 
 def told(found: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -293,3 +355,23 @@ def test_real_workers_by_ssh(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     finally:
         land.close()
     assert outcome(calm) == outcome(land.ward)
+
+
+@pytest.mark.skipif(not RAY, reason="no Ray: pip install 'bertdistill-tui[ray]'")
+def test_fake_workers_on_ray(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A real cluster of a head and two nodes, each of which is killed as a whole, too."""
+    (tmp_path / "quick").mkdir()
+    steps = {"steps": 100, "checkpoint_every": 10, "evaluate_every": 10}
+    quick, slow = fake_environment(tmp_path / "quick", **steps), fake_environment(tmp_path, step_seconds=0.15, **steps)
+    more = {"runner": {"retries": 20, "pause_after_failures": 50}, "budget": {"trials": 12}}
+    spec = study_spec(tmp_path, name="tiny", **more)
+    calm = Ward(tmp_path / "calm", spec)
+    with_fakes(calm, quick)
+    land = RayLand(tmp_path / "land", spec, slow)
+    try:
+        found = endure(land, random.Random(11), (1.0, 8.0))
+    finally:
+        land.cluster.close()
+    told(found, capsys)
+    assert found["moved"]
+    assert scores(calm) == scores(land.ward)

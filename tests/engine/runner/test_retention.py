@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.fakes import Workbench, study_spec
 
+from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.runner import retention
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import StudyState, TrialState
@@ -161,3 +163,21 @@ def test_a_death_before_the_clean_up_is_made_good(done: Workbench) -> None:
     retention.finish_all(done.db, done.workspace, now=2.0)
     assert kept(done, 1) == {"best-000006"}
     assert done.trial(1).state == TrialState.COMPLETE
+
+
+def test_repeats_keep_or_lose_their_checkpoints_together(done: Workbench) -> None:
+    """The mean of a point decides: a lucky seed is not kept without the others, nor an unlucky one lost."""
+    aims = (Objective("exact", "maximize"), Objective("params", "minimize"))
+    first = done.trial(0)
+    rows = [
+        replace(
+            first,
+            id=number,
+            number=number,
+            origin="sampler",
+            settings={"family": "mlp", "hidden_size": size, "seed": seed},
+            metrics={"exact": exact, "params": 10.0},
+        )
+        for number, (size, seed, exact) in enumerate([(8, 0, 80.0), (16, 0, 84.0), (16, 1, 70.0), (8, 1, 78.0)])
+    ]
+    assert {1, 2} == set(retention.worth(rows, aims))

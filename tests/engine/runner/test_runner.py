@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 from tests.fakes import CPU, FixedSlots, Workbench, behave, fake_environment, study_dict, study_spec, wait_for
 
+from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import local, process
 from bertdistill.engine.launch.protocol import Slot
 from bertdistill.engine.runner import advance, collector, rules, runner
+from bertdistill.engine.runner.dispatch import best_folders
 from bertdistill.engine.search import proposals
 from bertdistill.engine.steering import actions
 from bertdistill.engine.study.config import dump, study_from_dict
@@ -112,7 +114,7 @@ def test_retries_end(bench: Make) -> None:
 
 
 def test_what_the_parameters_cause_is_infeasible(bench: Make, tmp_path: Path) -> None:
-    """A diverged loss and a full GPU are not repeated and end nothing else."""
+    """A diverged loss is not repeated, a full GPU once with half the batch, and both end nothing else."""
     sick = bench({"budget": {"trials": 4}}, diverge=[1], cuda_oom=[2])
     sick.launcher = FixedSlots(
         environ=fake_environment(tmp_path, diverge=[1], cuda_oom=[2]),
@@ -123,8 +125,33 @@ def test_what_the_parameters_cause_is_infeasible(bench: Make, tmp_path: Path) ->
     assert [(TrialState.INFEASIBLE, "diverged"), (TrialState.INFEASIBLE, "cuda_oom")] == [
         (done.trial(n).state, done.trial(n).reason) for n in (1, 2)
     ]
-    assert [1, 1] == [len(done.attempts(1)), len(done.attempts(2))]
+    assert [1, 2] == [len(done.attempts(1)), len(done.attempts(2))]
     assert done.study().state == StudyState.COMPLETE
+
+
+def test_a_full_gpu_gets_half_the_batch_once(bench: Make, tmp_path: Path) -> None:
+    """In an attempt of the same trial from its beginning; later ones keep it, and resume from its checkpoints."""
+    settings = {"settings": {"batch_size": 32, "accumulation": 2}, "budget": {"trials": 1}}
+    sick = bench(settings, most_batch=16)
+    sick.launcher = FixedSlots(
+        environ=fake_environment(tmp_path, most_batch=16), given=(Slot("gpu0", Device("cuda", 1, "GPU-0")),)
+    )
+    sick.renew()
+    done = sick.run()
+    first, second = done.attempts(0)
+    specs = [AttemptSpec.read(RunPaths(done.workspace.absolute(one.folder)).spec) for one in (first, second)]
+    assert ["cuda_oom", "complete"] == [first.exit_class, second.exit_class]
+    assert [(32, 2), (16, 4)] == [(one.settings.batch_size, one.settings.accumulation) for one in specs]
+    assert ["", ""] == [one.resume_from for one in specs]
+    assert [[], []] == [one.earlier for one in specs]
+    assert (32, 2) == (done.trial(0).settings["batch_size"], done.trial(0).settings["accumulation"])
+    with done.db.read() as session:
+        assert "batch_size = 16 and accumulation = 4 instead of 32 and 2" in " ".join(
+            one.text for one in reads.notices(session)
+        )
+        own = best_folders(session, done.workspace, done.trial(0).id, first.id + 1)
+        assert [] == best_folders(session, done.workspace, done.trial(0).id, second.id + 1)
+    assert {str(done.workspace.absolute(second.folder))} == {str(Path(one).parent.parent) for one in own}
 
 
 def test_a_refused_trial_is_not_repeated(bench: Make) -> None:

@@ -12,7 +12,7 @@ from bertdistill.store.rows import StudyState, TrialState
 
 
 def test_a_trial_that_ran_out_of_main_memory_runs_alone(tmp_path: Path) -> None:
-    """Once more, when nothing else runs; nothing starts beside it. Again, and its parameters are to blame."""
+    """Once more, when nothing else runs; nothing starts beside it. Then once with half of its batch."""
     bench = Workbench(tmp_path, study_spec(tmp_path), host_oom=[1], host_oom_once=[2]).start()
     try:
         bench.run()
@@ -21,11 +21,15 @@ def test_a_trial_that_ran_out_of_main_memory_runs_alone(tmp_path: Path) -> None:
         assert [TrialState.COMPLETE] * 4 == [bench.trial(number).state for number in (0, 2, 3, 4)]
         assert [0, 0] == [bench.trial(number).failures for number in (1, 2)]
         for number in (1, 2):
-            first, second = bench.attempts(number)
+            first, second, *smaller = bench.attempts(number)
             assert first.exit_class == "host_oom"
+            assert len(smaller) == (number == 1)
             others = [one for one in bench.attempts() if one.trial_id != second.trial_id]
             assert all(one.started_at >= second.ended_at or one.ended_at <= second.started_at for one in others)
         assert any("started once more, alone" in text for text in bench.notices())
+        assert any(
+            "out of main memory. It is started once more, from its beginning" in text for text in bench.notices()
+        )
     finally:
         bench.close()
 

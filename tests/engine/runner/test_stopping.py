@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.runner.stopping import Curve, Finished, gain_from, scored, should_stop, upper_quantile
+from bertdistill.engine.runner.stopping import Curve, Finished, from_there, scored, should_stop, upper_quantile
 
+OPTIMIST: dict[str, Any] = {"rule": "frontier", "chance": 0.0, "quantile": 1.0}
 OBJECTIVES = (Objective("exact", "maximize"), Objective("params", "minimize"))
 
 
@@ -27,7 +28,7 @@ FINISHED = [
 
 
 def ask(curve: Curve, size: float, **more: Any) -> str:
-    arguments: dict[str, Any] = {"finished": FINISHED, "objectives": OBJECTIVES, "quantile": 1.0, "min_trials": 4}
+    arguments: dict[str, Any] = {"finished": FINISHED, "objectives": OBJECTIVES, **OPTIMIST, "min_trials": 4}
     arguments |= more
     score = scored(arguments["objectives"])
     return should_stop(curve, {"params": size}, **arguments, score=score)
@@ -88,7 +89,7 @@ def test_other_measured_objectives_switch_the_rule_off() -> None:
 
 def test_a_size_that_is_not_known_switches_the_rule_off() -> None:
     """The rule never guesses a size."""
-    assert "" == should_stop([(0.5, 1.0)], {}, FINISHED, OBJECTIVES, quantile=1.0, min_trials=1, score=OBJECTIVES[0])
+    assert "" == should_stop([(0.5, 1.0)], {}, FINISHED, OBJECTIVES, **OPTIMIST, min_trials=1, score=OBJECTIVES[0])
 
 
 def test_losses_fall() -> None:
@@ -96,10 +97,10 @@ def test_losses_fall() -> None:
     objectives = (Objective("search_loss", "minimize"), OBJECTIVES[1])
     finished = [Finished("trial 0", [(0.5, 2.0), (1.0, 1.0)], {"search_loss": 1.0, "params": 1e6})]
     assert "" == should_stop(
-        [(0.5, 1.9)], {"params": 2e6}, finished, objectives, quantile=1.0, min_trials=1, score=scored(objectives)
+        [(0.5, 1.9)], {"params": 2e6}, finished, objectives, **OPTIMIST, min_trials=1, score=scored(objectives)
     )
     reason = should_stop(
-        [(0.5, 2.5)], {"params": 2e6}, finished, objectives, quantile=1.0, min_trials=1, score=scored(objectives)
+        [(0.5, 2.5)], {"params": 2e6}, finished, objectives, **OPTIMIST, min_trials=1, score=scored(objectives)
     )
     assert (
         "search_loss 2.5000 after 50% of the training may reach 1.5000; trial 0 has 1.0000 and is no larger" == reason
@@ -118,7 +119,34 @@ def test_quantiles(quantile: float, value: float) -> None:
     assert value == upper_quantile([float(i) for i in range(10, 0, -1)], quantile)
 
 
-def test_gain_needs_an_evaluation_at_the_same_point() -> None:
-    """A trial evaluated elsewhere says nothing about this point."""
-    assert 15.0 == gain_from(FINISHED[0], 0.5, OBJECTIVES[0])
-    assert gain_from(FINISHED[0], 0.4, OBJECTIVES[0]) is None
+def test_a_trial_evaluated_elsewhere_says_nothing_about_a_point() -> None:
+    """Only evaluations at the same point are compared."""
+    assert (55.0, 70.0) == from_there(FINISHED[0], 0.5, OBJECTIVES[0])
+    assert from_there(FINISHED[0], 0.4, OBJECTIVES[0]) is None
+
+
+def test_the_forecast_stops_what_is_unlikely_to_pass() -> None:
+    """Trials gained 15, 16, 15 and 13 from the half on: 45 ends near 60, far below 70; 53 may pass 66."""
+    forecast: dict[str, Any] = {"rule": "forecast", "chance": 0.05}
+    why = ask([(0.5, 45.0)], 65e6, **forecast)
+    assert "exact 45.00 after 50% of the training is expected to reach 59.76" in why
+    assert "trial 0 has 70.00 and is no larger (chance to pass it: " in why
+    assert "" == ask([(0.5, 53.0)], 55e6, **forecast)
+    assert "" == ask([(0.5, 5.0)], 20e6, **forecast), "at this size there is nothing to pass"
+    assert "" == ask([(0.5, 45.0)], 65e6, **forecast, min_trials=5), "too few have been seen"
+
+
+def test_a_forecast_of_losses_is_that_of_scores_upside_down() -> None:
+    """What falls is predicted like what rises."""
+    objectives = (Objective("search_loss", "minimize"), OBJECTIVES[1])
+    turned = [
+        Finished(
+            one.name,
+            [(at, -v) for at, v in one.curve],
+            {"search_loss": -one.curve[-1][1], "params": one.values["params"]},
+        )
+        for one in FINISHED
+    ]
+    more = {"rule": "forecast", "chance": 0.05, "finished": turned, "objectives": objectives}
+    assert "is expected to reach -59.7639" in ask([(0.5, -45.0)], 65e6, **more)
+    assert "" == ask([(0.5, -53.0)], 55e6, **more)

@@ -20,7 +20,6 @@ from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.families.table import FAMILIES
 from bertdistill.engine.pareto.frontier import Objective, hypervolume, non_dominated
 from bertdistill.engine.search.optimiser import (
-    FIRST_GP,
     GP_TRIALS,
     POPULATION,
     _Search,
@@ -432,17 +431,15 @@ def test_a_mixed_space_is_exhausted(mixed: Space) -> None:
 
 
 def test_auto() -> None:
-    """gp while it is quick, tpe before there is much to learn, in long studies, for conditions and many objectives."""
+    """gp, also for conditions; tpe in very long studies and for many objectives."""
     done = [PastTrial({}, "complete", (1.0, 1.0))] * GP_TRIALS
-    assert ["tpe", "gp"] == [choose_kind("auto", done[:n], SPACE, FREE) for n in (FIRST_GP - 1, FIRST_GP)]
-    assert "gp" == choose_kind("auto", done, SPACE, FREE)
-    assert "gp" == choose_kind("auto", [*done, PastTrial({}, "running")], SPACE, FREE)
-    assert "tpe" == choose_kind("auto", [*done, done[0]], SPACE, FREE)
-    assert "tpe" == choose_kind("auto", [], CONDITIONAL, FREE)
-    assert "tpe" == choose_kind("auto", [], SPACE, FREE * 2)
-    assert "nsga2" == choose_kind("nsga2", done, SPACE, FREE)
+    assert ["gp", "gp"] == [choose_kind("auto", done[:n], FREE) for n in (0, GP_TRIALS)]
+    assert "gp" == choose_kind("auto", [*done, PastTrial({}, "running")], FREE)
+    assert "tpe" == choose_kind("auto", [*done, done[0]], FREE)
+    assert "tpe" == choose_kind("auto", [], FREE * 2)
+    assert "nsga2" == choose_kind("nsga2", done, FREE)
     with pytest.raises(ConfigError, match="sampler 'best' is unknown; use auto, tpe"):
-        choose_kind("best", [], SPACE, FREE)
+        choose_kind("best", [], FREE)
 
 
 def test_the_record_names_what_found_a_proposal() -> None:
@@ -670,25 +667,3 @@ def test_remembered_conditions_change_no_proposal(kind: str, monkeypatch: pytest
     remembered = proposals()
     monkeypatch.setattr(_Search, "active", lambda self, params: active(self.space, params, self.fixed))
     assert remembered == proposals()
-
-
-def test_the_model_of_gp_computes_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And leaves the number of threads as it was."""
-    import torch
-    from optuna.samplers import GPSampler
-
-    used: list[int] = []
-    inner = GPSampler.sample_relative
-
-    def spied(*given: Any) -> dict[str, Any]:
-        used.append(torch.get_num_threads())
-        return inner(*given)
-
-    monkeypatch.setattr(GPSampler, "sample_relative", spied)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert "gp" == ask(random_history(14), "gp").sampler
-        assert ({1}, 2) == (set(used), torch.get_num_threads())
-    finally:
-        torch.set_num_threads(before)

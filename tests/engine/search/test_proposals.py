@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.fakes import Workbench, study_spec
 
-from bertdistill.engine.search.proposals import Record, history, tried
+from bertdistill.engine.search.proposals import Record, history, per_second, tried
+from bertdistill.engine.study.study_spec import BudgetSection, SamplerSection
 from bertdistill.store import writes
 from bertdistill.store.rows import TrialState
 
@@ -80,3 +82,21 @@ def test_what_has_ended_is_not_read_again(bench: Workbench, monkeypatch: pytest.
     newest = add(bench, 3, TrialState.COMPLETE)
     refreshed(bench, record)
     assert [running, running, newest] == taken
+
+
+def test_a_repeat_with_another_seed_is_learned_from(bench: Workbench) -> None:
+    """It shows how noisy a score is; a trial with another fixed setting would be attributed to what is searched."""
+    add(bench, 1, TrialState.COMPLETE)
+    [trial] = bench.trials()
+    repeat = dataclasses.replace(trial, id=8, settings={**trial.settings, "seed": 99})
+    other = dataclasses.replace(trial, id=9, settings={**trial.settings, "epochs": 99.0})
+    found = history([trial, repeat, other], bench.spec)
+    assert [trial.params] * 2 == [one.params for one in found]
+
+
+def test_seconds_count_if_hours_are_what_is_scarce(bench: Workbench) -> None:
+    """`auto` asks what the budget is; a person may say otherwise."""
+    hours = dataclasses.replace(bench.spec, budget=BudgetSection(hours=2.0))
+    assert (per_second(bench.spec), per_second(hours)) == (False, True)
+    assert not per_second(dataclasses.replace(hours, sampler=SamplerSection(per="trial")))
+    assert per_second(dataclasses.replace(bench.spec, sampler=SamplerSection(per="second")))

@@ -17,7 +17,7 @@ from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.supernet import architecture
 from bertdistill.engine.search.past import Proposal
 from bertdistill.engine.search.proposals import Record
-from bertdistill.engine.search.starts import frontier, narrowed, spread, starts
+from bertdistill.engine.search.starts import frontier, narrowed, screened_students, spread, starts
 from bertdistill.engine.study.config import changed
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import writes
@@ -144,7 +144,17 @@ def test_the_first_trials_are_these_and_then_it_searches_as_ever(bench: Workbenc
             record.refresh(session)
         found.append(record.next_proposal(FACTS))
         add(bench, found[-1], 50.0 + number)
-    assert [one.sampler for one in found] == ["screened"] * 3 + ["tpe"] * 2
+    assert [one.sampler for one in found] == ["screened"] * 3 + ["gp"] * 2
     assert [(one.params["layers"], one.params["heads"]) for one in found[:3]] == [(1, 2), (2, 2), (4, 2)]
     assert len({one.params["learning_rate"] for one in found}) == 5
     assert json.loads(json.dumps(found[0].params)) == found[0].params
+
+
+def test_the_model_is_told_of_all_that_sharing_has_not_ruined(tmp_path: Path) -> None:
+    """By their parameters, in the objective that was measured; not of what is no longer searched."""
+    spec = spec_of(tmp_path)
+    told = screened_students([*rows()[1:], *rows(ruined=True)[:1]], spec)
+    assert [(one.params["layers"], one.params["heads"]) for one in told] == list(SCORES)[1:]
+    assert (told[0].metric, told[0].score) == ("accuracy", 58.0)
+    assert screened_students(rows(metrics={"f1": 1.0}), spec) == []
+    assert screened_students([], spec) == []

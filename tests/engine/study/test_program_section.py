@@ -55,8 +55,12 @@ def test_types_follow_from_the_values() -> None:
 
 
 def test_it_survives_being_stored_and_written_as_a_file(tmp_path: Path) -> None:
-    """Whole, with ranges and a baseline."""
-    spec = study(ranges={"linear": {"low": 2, "high": 3}}, baseline={"lr": 0.1, "linear": 9}, settings={"x": 1})
+    """Whole, with ranges, a baseline, notifications and the files for other machines."""
+    more = {"notify": {"command": ["say", "done"]}, "runner": {"machines": ["local", "gpu1"]}}
+    more |= {"program": {"command": ["train", "--lr", "{lr}"], "files": ["train.py"]}}
+    more |= {"ranges": {"linear": {"low": 2, "high": 3}}, "baseline": {"lr": 0.1, "linear": 9}, "settings": {"x": 1}}
+    spec = study(**more)
+    assert (spec.notify.command, spec.program and spec.program.files) == (["say", "done"], ["train.py"])
     assert spec == study_from_dict(dump(spec), where="")
     (tmp_path / "s.toml").write_text(to_toml(spec))
     again = load_study(tmp_path / "s.toml")
@@ -119,7 +123,9 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"sampler": {"kind": "grid"}}, "[sampler] kind = grid needs choices or a step for lr"),
     ({"stopping": {"metric": "acc"}}, '[stopping] metric = "acc" is not an objective'),
     ({"ranges": {"lr": {"low": 5}}}, "[ranges] lr"),
-    ({"runner": {"machines": ["local", "gpu1"]}}, '[runner] machines has "gpu1": a program runs on this machine only'),
+    ({"runner": {"machines": ["local", "gpu1"]}}, '[runner] machines has "gpu1", where the files of the program'),
+    ({"program": {"command": ["x"], "files": ["../x"]}}, '[program] files has "../x"'),
+    ({"notify": {"on": ["x"]}}, '[notify] on has'),
     ({"metrics": {"select": "score"}}, "[metrics] select is of a distillation"),
 ]  # fmt: skip
 

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.distill.data.examples import search_examples
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.export import word_order
 from bertdistill.engine.distill.export.word_order import main, measure
 from bertdistill.engine.tasks.word_order import CUT, SHORT, WRONG, Shuffling, left_out

@@ -28,6 +28,7 @@ STEPS = 8
 
 def study(root: Path, *, stop: Any = None, nets: Sequence[dict[str, Any]] = SPACE, **supernet: Any) -> Run:
     """The preparation of a study in this folder, whose caches are beside its run."""
+    root.mkdir(exist_ok=True)
     teacher = root / "teacher"
     if not teacher.exists():
         make_checkpoint(teacher, "bert", layers=3, head="cls", texts=[*LINES, *TEXTS])

@@ -7,9 +7,10 @@ import io
 import json
 
 import numpy as np
+import pytest
 from tests.engine.distill.training.test_train import make_features
 
-from bertdistill.engine.contract.folder import CLASS_LOGITS, PREDICTIONS
+from bertdistill.engine.contract.folder import CLASS_LOGITS, PREDICTIONS, SCORED
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.distill.data.examples import Examples, QAExample, TextExample
 from bertdistill.engine.distill.data.features import Features
@@ -37,7 +38,7 @@ def test_logits_of_a_classifier_are_stored_bit_by_bit_in_the_order_of_the_exampl
 
 
 def test_spans_store_no_logits() -> None:
-    """They have two a token, which would be megabytes in every best checkpoint, and no cascade reads them."""
+    """They have two a token, which would be megabytes in every best checkpoint. What was right of each question is."""
     rows = [QAExample(f"q{n}", "t", "who?", "", (), (), True) for n in range(60)]
     features = make_features()
     spans = np.full((len(features.input_ids), 2), -1, np.int32)
@@ -45,3 +46,8 @@ def test_spans_store_no_logits() -> None:
     outputs = np.zeros((len(features.input_ids), 2), np.float32)
     done = evaluator(Examples(QUESTION_ANSWERING, rows), features, "exact").score(outputs)
     assert CLASS_LOGITS not in done.files
+    content = done.files[SCORED]
+    assert isinstance(content, bytes)
+    scored = np.load(io.BytesIO(content), allow_pickle=False)
+    assert ((2, 60), np.float32) == (scored.shape, scored.dtype)
+    assert done.metrics["exact"] == pytest.approx(100 * scored[0].mean())

@@ -1,0 +1,87 @@
+"""A study's view with how sure its scores and its frontier are. Needs numpy, so the first picture does without.
+
+It writes nothing; `engine.analysis.certainty` computes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from bertdistill.app.text.format import metric, spread
+from bertdistill.app.views.view import StudyView
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.pareto.frontier import optimised
+from bertdistill.engine.pareto.repeats import Repeats
+from bertdistill.store.db import Database, Reading
+from bertdistill.store.rows import Trial
+
+if TYPE_CHECKING:
+    from bertdistill.engine.analysis.noise_inputs import Kept
+
+
+def points_of(view: StudyView) -> list[Repeats[int]]:
+    """Every ranked point, in ranked order."""
+    leading = [t for t in view.trials if t.number in view.ranked and view.leads(t)]
+    return [view.repeats.get(t.number) or Repeats((t.number,), 1, view.measured[t.number], {}) for t in leading]
+
+
+def with_certainty(view: StudyView, session: Reading, workspace: Workspace, kept: Kept | None = None) -> StudyView:
+    """The same view; unchanged if nothing is known of its noise. `kept` are influences read before."""
+    from bertdistill.engine.analysis.certainty import certainty
+    from bertdistill.engine.analysis.noise_inputs import read_moves
+
+    points = points_of(view)
+    if not points or not optimised(view.objectives):
+        return view
+    trials = {trial.number: trial for trial in view.trials}
+    moves = read_moves(
+        session, workspace, view.study, trials, points, optimised(view.objectives), {} if kept is None else kept
+    )
+    return dataclasses.replace(view, certainty=certainty(points, view.objectives, moves, seed=view.study.id))
+
+
+def certain(db: Database, view: StudyView, workspace: Workspace) -> StudyView:
+    """The same, for one look."""
+    with db.read() as session:
+        return with_certainty(view, session, workspace)
+
+
+def chance(view: StudyView, trial: Trial) -> float | None:
+    """The probability that its point is on the frontier."""
+    group = view.repeats.get(trial.number)
+    number = trial.number if group is None else group.first
+    return None if view.certainty is None else view.certainty.on_frontier.get(number)
+
+
+def chance_words(view: StudyView, trial: Trial) -> str:
+    """`83 %`; empty if it is not known."""
+    found = chance(view, trial)
+    if found is None:
+        return ""
+    return "< 1 %" if found < 0.01 else "> 99 %" if found > 0.99 else f"{found:.0%}".replace("%", " %")
+
+
+def interval_words(view: StudyView, trial: Trial, name: str) -> str:
+    """`85.1 to 89.5`; empty if it is not known."""
+    found = interval(view, trial, name)
+    return "" if found is None else f"{metric(name, found[0])} to {metric(name, found[1])}"
+
+
+def interval(view: StudyView, trial: Trial, name: str) -> tuple[float, float] | None:
+    """95 % of the score of its point."""
+    group = view.repeats.get(trial.number)
+    number = trial.number if group is None else group.first
+    return None if view.certainty is None else view.certainty.intervals.get(number, {}).get(name)
+
+
+def luck_words(view: StudyView, trial: Trial) -> str:
+    """`of 87.90, about 0.60 is likely luck: the best of 40 points`; empty where it is little or not known."""
+    found = view.certainty
+    group = view.repeats.get(trial.number)
+    number = trial.number if group is None else group.first
+    luck = None if found is None else found.luck.get(number)
+    if found is None or luck is None or luck < 0.005:
+        return ""
+    value = metric(found.metric, view.means(trial).get(found.metric))
+    return f"of {value}, about {spread(found.metric, luck)} is likely the luck of one of {view.points} points"
