@@ -15,7 +15,7 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.widget import Widget
 
-from bertdistill.app.keymap import Action, of, shown_keys, together
+from bertdistill.app.keymap import ACTIONS, Action, of, shown_keys, together
 
 LEAST = (40, 12)
 """Columns and rows below which only the size message is shown."""
@@ -65,6 +65,12 @@ def footer(screen: Any, keymap: Mapping[str, str], *, ascii_only: bool = False) 
     out = [(keys, short) for place, keys, short in words if place >= LEADING_OUT]
     useful = [(keys, short) for place, keys, short in words if place < LEADING_OUT]
     return [*useful[: FOOTER_KEYS - len(out)], *out]
+
+
+def key_of(action_id: str, keymap: Mapping[str, str], *, ascii_only: bool = False) -> str:
+    """The first key of an action, as it is shown."""
+    action = next(one for one in ACTIONS if one.id == action_id)
+    return shown_keys(action, keymap, ascii_only=ascii_only)[0]
 
 
 def does(screen: Any, word: str) -> tuple[Action, Any] | None:

@@ -569,6 +569,8 @@ class BertDistill(App[None]):
     def action_pause_view(self) -> None:
         self.paused = not self.paused
         self.tell("Repainting is paused; studies keep running." if self.paused else "Repainting is resumed.")
+        if isinstance(self.screen, LiveScreen):
+            self.screen.refresh_keys()
         self.look_again()
 
     def edit_text(self, text: str, name: str) -> str | None:

@@ -36,35 +36,44 @@ class Picture:
     theme: Theme = "dark"
     marker: Marker = "braille"
     no_color: bool = False
+    apart: bool = False
+    """Of another workspace, so only taken when it is named."""
 
 
 def pictures(study: str) -> tuple[Picture, ...]:
     """Every picture of the guide, from this study."""
     marked = ("space", "down", "space", "down", "space")
     return (
-        Picture("studies", ""),
+        Picture("studies", "", until="teacher"),
         Picture("new-study", "", ("n",), until="demo"),
         Picture("study", study, ("down", "down"), until="Frontier"),
+        Picture("study-wide", study, ("down", "down", "down"), until="Frontier", size=(160, 48)),
+        Picture("study-hint", study, ("T", "T"), until="Hint 2"),
         Picture("study-80x24", study, ("2",), until="Frontier", size=(80, 24)),
         Picture("study-40x12", study, until="Trials", size=(40, 12)),
         Picture("study-light", study, ("down",), until="Frontier", theme="light"),
         Picture("study-no-color", study, (*marked, "3"), until="Frontier", no_color=True),
         Picture("study-ascii", study, ("down",), until="Frontier", marker="ascii", no_color=True),
-        Picture("filter", study, ("slash", *"layers=1 exact>60"), until="exact>60"),
+        Picture("filter", study, ("slash", *"family=mlp accuracy>84"), until="accuracy>84"),
         Picture("trial", study, ("down", "enter"), until="Why this rank"),
         Picture("compare", study, (*marked, "c"), until="Curves"),
         Picture("analysis-importance", study, ("a",), until="%"),
         Picture("analysis-parallel", study, ("a", "2"), until="Lines"),
         Picture("analysis-hypervolume", study, ("a", "4"), until="Hypervolume"),
-        Picture("analysis-errors", study, ("a", "6"), until="mostly wrong"),
+        Picture("analysis-scenarios", study, ("a", "5"), until="best score"),
+        Picture("analysis-errors", study, ("a", "6"), until="recall"),
+        Picture("analysis-ladder", study, ("a", "8"), until="teacher"),
+        Picture("cascade", study, ("down", "down", "down", "b"), until="passed on"),
+        Picture("series", study, (*marked, "V"), until="train/"),
         Picture("workers", study, ("w",), until="Workers:"),
         Picture("settings", study, ("E",), until="threshold"),
-        Picture("queue", study, ("n",), until="learning_rate"),
+        Picture("queue", study, ("n",), until="alpha"),
         Picture("history", study, ("h",), until="when"),
-        Picture("rerun", study, ("down", "r"), until="learning_rate"),
+        Picture("rerun", study, ("down", "r"), until="alpha"),
         Picture("promote", study, ("down", "P"), until="name"),
         Picture("models", study, ("M",), until="production"),
-        Picture("help", study, ("question_mark",), until="Rerun with one change"),
+        Picture("help", study, ("question_mark",), until="On this screen"),
+        Picture("analysis-survey", "survey-sst2", ("a", "9"), until="compression", apart=True),
     )
 
 
@@ -140,7 +149,7 @@ def main() -> int:
     parser.add_argument("--study", default="demo")
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    chosen = [p for p in pictures(options.study) if not options.names or p.name in options.names]
+    chosen = [p for p in pictures(options.study) if (not options.names and not p.apart) or p.name in options.names]
     if len(chosen) > 1:  # one process each: textual reads NO_COLOR on import
         for picture in chosen:
             command = [sys.executable, __file__, str(options.workspace), picture.name, "--study", options.study]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,16 @@ def test_changelog_has_this_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{version}]" in text or "## [Unreleased]" in text
+
+
+def test_the_recording_is_small_and_only_a_picture() -> None:
+    """GitHub shows an SVG as an image: no scripts, nothing from elsewhere, no path of whoever recorded it."""
+    path = ROOT / "docs" / "pictures" / "recording.svg"
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < 600_000
+    root = ElementTree.fromstring(text)
+    names = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert {"svg", "title", "style", "rect", "defs", "g", "use", "text"} >= names
+    assert all(value.startswith("#") for element in root.iter() if (value := element.get("href")))
+    assert not re.search(r"url\(|@import|/tmp/|/root|/work", text)
+    assert 8 <= float(re.findall(r"animation:f ([\d.]+)s", text)[0]) <= 17

@@ -61,8 +61,13 @@ def new(
         ),
     ] = None,
 ) -> None:
-    """Write a study file for your own data. Columns, labels and lengths are read from it; every guess is reported."""
+    """Write a study file for your own data. Columns, labels and lengths are read from it; every guess is reported.
+
+    Without REPORT, a file beside DATA that is named like a test file is it; else a tenth of the examples is held out in
+    files beside the study file.
+    """
     from bertdistill.engine.contract.errors import ConfigError
+    from bertdistill.engine.study.hold_out import hold_out
     from bertdistill.engine.study.template import data_spec, held_back, study_name, study_template
 
     if report is None and (report := held_back(data)) is not None:
@@ -71,7 +76,11 @@ def new(
     target = output or Path(f"{name}.toml")
     if target.exists():
         raise ConfigError(f"{target} already exists", hint="Name another file with --output.")
-    made = study_template(data_spec(data, report, changes or ()), name)
+    spec = data_spec(data, report, changes or ())
+    if not spec.report and not spec.hub:
+        spec, held = hold_out(spec, target.parent, name)
+        say(held or f"{data} has too few examples to hold some out for the report")
+    made = study_template(spec, name)
     target.write_text(made.text, encoding="utf-8")
     for guess in made.guesses:
         say(guess)

@@ -25,6 +25,8 @@ class Host(Protocol):
     memory: Memory
     options: Options
     marker: Marker
+    paused: bool
+    """Whether screens show no news: `p`."""
     who: str
     """Who makes the requests, for the record of changes."""
     deleted: int

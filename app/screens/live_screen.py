@@ -20,7 +20,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from bertdistill.app.bindings import LEAST, does, footer
+from bertdistill.app.bindings import LEAST, does, footer, key_of
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
@@ -30,6 +30,8 @@ from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 
 Item = TypeVar("Item")
+PAUSED = "paused, {} resumes"
+"""In front of the footer while no news is shown."""
 OUTCOME_SECONDS = 12.0
 """How long the outcome of an action stays visible."""
 INSPECTOR = "inspector"
@@ -263,9 +265,11 @@ class LiveScreen(Hosted, Screen[Any]):
     def refresh_keys(self) -> None:
         """Rewrite the footer: the available keys may have changed."""
         keys = footer(self, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
-        while len(keys) > 2 and sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
-            del keys[-3]  # help and quit are the last two
         text, spans = Text(no_wrap=True, overflow="ellipsis"), []
+        if self.ui.paused:  # else a screen that stands still looks like a study that does
+            text.append(f" {PAUSED.format(key_of('pause-view', self.ui.options.keymap))} ", "bold reverse")
+        while len(keys) > 2 and text.cell_len + sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
+            del keys[-3]  # help and quit are the last two
         for key, word in keys:
             start = text.cell_len
             text.append(f" {key} ", "bold reverse" if self.ui.is_plain else "bold")

@@ -50,12 +50,14 @@ COLUMNS = (
 LISTED = ("study", "state", "progress", "trials")
 """The columns beside an inspector, which says the rest."""
 WELCOME = (
-    ("demo", "Watch a demo", "questions and a tiny teacher that need no data and no network: about three minutes"),
+    ("demo", "Watch a demo", "no data and no network needed: about three minutes"),
     ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),
     ("file", "Open a study file", "your own, or one of the samples that come with the program"),
 )
 """The ways to begin in a workspace without studies."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
+PURPOSE = "A study finds out how small a student of a large model can be, and what that costs."
+"""At the foot of the welcome."""
 NO_POINT = "The first point appears when a trial has both metrics of the axes."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
@@ -118,7 +120,8 @@ is closed: the runner and its workers are separate processes.
             table.show(WELCOME_COLUMNS, rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(views)
-        entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
+        below = f"{hidden} archived, H shows them" if hidden else "" if news.views else PURPOSE
+        entitle(table, title="Studies", subtitle=below)
         self.refresh_keys()
 
     def _header(self, news: StudiesNews) -> Text:

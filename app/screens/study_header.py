@@ -82,9 +82,9 @@ def _hypervolume(view: StudyView) -> Text:
     if view.certainty is not None and view.certainty.hypervolume is not None:
         low, high = view.certainty.hypervolume
         text.append(f" ({low:.3f} to {high:.3f})", "dim")
-    if view.gain:
-        newest = list(view.gain.values())[-1]  # they are in the order of finishing
-        text.append(f" {fmt.gain(newest)}", "green" if newest > 0 else "")
+    newest = list(view.gain.values())[-1:]  # they are in the order of finishing
+    if newest and newest[0] > 0:
+        text.append(f" {fmt.gain(newest[0])}", "green")
     return text
 
 

@@ -16,7 +16,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.widgets import Static
 
-from bertdistill.app.keymap import ACTIONS, shown_keys
+from bertdistill.app.bindings import key_of
 from bertdistill.app.memory import Memory
 from bertdistill.app.widgets.titles import entitle
 
@@ -120,5 +120,4 @@ class Tour(Static):
         return f"{self._key('next-hint')} next, {self._key('no-hints')} no hints"
 
     def _key(self, action: str) -> str:
-        found = next(one for one in ACTIONS if one.id == action)
-        return shown_keys(found, self._keymap, ascii_only=self._ascii)[0]
+        return key_of(action, self._keymap, ascii_only=self._ascii)

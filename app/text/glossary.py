@@ -78,6 +78,7 @@ origin: Who chose the parameters of a trial: the sampler, the baseline of the st
 checkpoint | checkpoints: The weights of a student, stored at some step: the best so far, and the last.
 - time: For how long the trial was worked on, without waiting.
 - end: How the attempt ended: complete, or the cause of its death, such as the signal that killed it.
+parent: The trial that a rerun repeats with one setting changed.
 proposed by: The method that chose the parameters, and the seed that repeats its choice.
 ## guide.md
 teacher: The large model that the students learn to imitate; its score is drawn as a line.

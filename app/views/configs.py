@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bertdistill.app.text.safe import safe
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.data.files import kind
 from bertdistill.engine.steering.demo_study import DEMOS, Demo
 from bertdistill.engine.study.hold_out import hold_out
 from bertdistill.engine.study.study_text import LARGEST_FILE, parse_toml
@@ -63,9 +64,10 @@ def find_configs(folders: Sequence[tuple[str, Path]]) -> list[Config]:
 
 
 def find_data(folder: Path) -> list[Config]:
-    """The data files of a folder that a study can be drafted from, by name."""
+    """The data files of a folder that a study can be drafted from, by name; a text file is rarely one, and is typed."""
     try:
-        paths = sorted(path for path in folder.iterdir() if is_data(path) and path.is_file())[:MOST_FILES]
+        found = (path for path in folder.iterdir() if is_data(path) and kind(path) != ".txt" and path.is_file())
+        paths = sorted(found)[:MOST_FILES]
     except OSError:
         return []
     return [Config(path.absolute(), DATA, ABOUT_DATA) for path in paths]

@@ -121,9 +121,12 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
 
 
 def plan_text(spec: StudySpec, planned: Mapping[str, Any]) -> str:
-    """The resolved study as TOML, with what it would cost as comments above it, so that the whole is a study file."""
+    """The resolved study as TOML and then, as comments, what it would cost: the whole is a study file.
+
+    The cost comes last, where a terminal still shows it.
+    """
     head = pairs(plan_facts(spec, planned), indent="#   ")
-    return f"# study {spec.name}: valid. Nothing was started.\n{head}\n\n{to_toml(spec).strip()}"
+    return f"{to_toml(spec).strip()}\n\n# study {spec.name}: valid. Nothing was started.\n{head}"
 
 
 def _file_bytes(path: str) -> int:

@@ -62,7 +62,7 @@ def _facts(view: StudyView, trials: Sequence[Trial], *, ascii_only: bool) -> Ite
     yield Row("state", (Cell("state"), *states))
     places = [view.position(t.number) for t in trials]
     yield Row("rank", (Cell("rank"), *(Cell(fmt.NONE if p is None else str(p)) for p in places)))
-    yield Row("gain", (Cell("gain"), *(Cell(fmt.signed(view.gain.get(t.number), 3)) for t in trials)))
+    yield Row("gain", (Cell("gain"), *(Cell(fmt.gain(view.gain.get(t.number)) or fmt.NONE) for t in trials)))
     remarks = [safe_line(remark(view, t)) or t.origin for t in trials]
     yield Row("remark", (Cell("remark"), *(Cell(words) for words in remarks)))
     yield Row("time", (Cell("time"), *(Cell(fmt.duration(t.busy_seconds or None)) for t in trials)))

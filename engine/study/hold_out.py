@@ -1,4 +1,4 @@
-"""Holds a tenth of one's own examples out, for people who have one file: the report split needs unseen examples.
+"""Holds a tenth of one's own examples out, where there is one file: the report needs one that no training sees.
 
 It writes two new files and never changes the data itself.
 """
@@ -27,6 +27,8 @@ FEWEST = 30
 """Examples below which nothing is held out: a tenth of them would say nothing."""
 SEED = 1
 Example = TypeVar("Example")
+_Parts = tuple[str, list[str], list[int], tuple[str, str, str]]
+"""Suffix, contents and counts of both files; the columns of text, second text and label."""
 
 
 def hold_out(data: DataSpec, folder: Path, name: str) -> tuple[DataSpec, str]:
@@ -38,38 +40,44 @@ def hold_out(data: DataSpec, folder: Path, name: str) -> tuple[DataSpec, str]:
     parts = _questions(data) if holds_questions(data) else _texts(data)
     if parts is None:
         return data, ""
-    suffix, written, counts = parts
+    suffix, written, counts, columns = parts
     digest = hashlib.sha256("".join(written).encode()).hexdigest()[:8]  # data that changed is another pair of files
     paths = [folder / f"{name}-{digest}.{part}{suffix}" for part in ("train", "report")]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path, text in zip(paths, written, strict=True):
         path.write_text(text, encoding="utf-8")
     words = f"{counts[1]:,} of {sum(counts):,} examples are held out for the report, in {paths[1].name}"
-    found = replace(data, train=str(paths[0]), report=str(paths[1]))
-    return replace(found, text_column="", text_pair_column="", label_column=""), words
+    text, pair, label = columns
+    found = replace(data, text_column=text, text_pair_column=pair, label_column=label)
+    return replace(found, train=str(paths[0]), report=str(paths[1])), words
 
 
-def _texts(data: DataSpec) -> tuple[str, list[str], list[int]] | None:
+def _texts(data: DataSpec) -> _Parts | None:
     source = source_name(data, "train")
     table = file_table(data, "train")
     if len(table.rows) < FEWEST:
         return None
     at = find_columns(table, data, source)
     labels = label_texts([row[at.label] for row in table.rows], source, data.labels)
-    rows: list[dict[str, str]] = []
-    for row, label in zip(table.rows, labels, strict=True):
-        pair = {} if at.pair is None else {"text_pair": cell_text(row[at.pair])}
-        rows.append({"text": cell_text(row[at.text]), **pair, "label": label})
-    sides = _split(rows, lambda row: row["text"])
-    return ".jsonl", ["".join(f"{_json(row)}\n" for row in side) for side in sides], [len(side) for side in sides]
+    used = {at.text: "text", at.label: "label"} | ({} if at.pair is None else {at.pair: "text_pair"})
+    names = {column: table.names[column] if table.names else name for column, name in used.items()}
+    rows = [
+        {names[column]: label if column == at.label else cell_text(row[column]) for column in sorted(names)}
+        for row, label in zip(table.rows, labels, strict=True)
+    ]
+    sides = _split(rows, lambda row: row[names[at.text]])
+    written = ["".join(f"{_json(row)}\n" for row in side) for side in sides]
+    columns = (names[at.text], "" if at.pair is None else names[at.pair], names[at.label])
+    return ".jsonl", written, [len(side) for side in sides], columns
 
 
-def _questions(data: DataSpec) -> tuple[str, list[str], list[int]] | None:
+def _questions(data: DataSpec) -> _Parts | None:
     rows = file_questions(data, "train")[0]
     if len(rows) < FEWEST:
         return None
     sides = _split(rows, lambda row: row.context)
-    return ".json", [_json(_squad(side)) for side in sides], [len(side) for side in sides]
+    written = [_json(_squad(side)) for side in sides]
+    return ".json", written, [len(side) for side in sides], ("", "", "")
 
 
 def _split(rows: Sequence[Example], key: Callable[[Example], Hashable]) -> tuple[list[Example], list[Example]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bertdistill.app.views.configs import checked_path, comment, completion, find_configs
+from bertdistill.app.views.configs import checked_path, comment, completion, find_configs, find_data, own_study
 from bertdistill.engine.contract.errors import ConfigError
+from bertdistill.engine.study.config import load_study
 
 
 def test_the_demos_come_first_and_other_toml_is_left_out(tmp_path: Path) -> None:
@@ -73,3 +74,27 @@ def test_completion_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert f"{tmp_path}/studies/" == completion(f"{tmp_path}/s")
     assert ".hidden.toml" == completion(".h")
     assert [None] * 5 == [completion(text) for text in ("", "nothing/x", "zzz", "studies/a", "\x1b")]
+
+
+def test_a_study_of_one_file_holds_examples_out(tmp_path: Path) -> None:
+    """It can be started as it is; a file named like a test file is taken instead; few examples stay in one file."""
+    rows = "".join(f"text {i} is {word},{word}\n" for i in range(40) for word in ("good", "bad"))
+    (tmp_path / "reviews.csv").write_text(f"text,label\n{rows}")
+    path, made = own_study(tmp_path / "reviews.csv", tmp_path / "studies")
+    assert made.guesses[0].startswith("8 of 80 examples are held out for the report, in reviews-")
+    data = load_study(path, ()).data
+    assert (".train.jsonl", ".report.jsonl") == (data.train[-12:], data.report[-13:])
+    assert path == own_study(tmp_path / "reviews.csv", tmp_path / "studies")[0], "nothing has changed"
+    (tmp_path / "train.csv").write_text(f"text,label\n{rows}")
+    (tmp_path / "test.csv").write_text(f"text,label\n{rows}")
+    data = load_study(own_study(tmp_path / "train.csv", tmp_path / "studies")[0], ()).data
+    assert (str(tmp_path / "train.csv"), str(tmp_path / "test.csv")) == (data.train, data.report)
+
+
+def test_data_files_of_a_folder(tmp_path: Path) -> None:
+    """With their suffix; no folder and nothing else."""
+    for name in ("b.tsv", "a.csv", "notes.md", "study.toml"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "c.csv").mkdir()
+    assert ["a.csv", "b.tsv"] == [config.name for config in find_data(tmp_path)]
+    assert [] == find_data(tmp_path / "none")

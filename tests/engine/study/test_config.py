@@ -170,7 +170,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
         ({"teacher": {"model": "scratch"}}, "[teacher] fine_tune is missing: a scratch teacher must be trained"),
         ({"teacher": {"model": "scratch", "fine_tune": {}, "hidden_size": 100}}, "head_size = 64 does not divide"),
         ({"teacher": {"model": "x", "fine_tune": {"epoch": 1}}}, "[teacher.fine_tune] epoch is not a known key"),
-        ({"teacher": {"model": "x", "fine_tune": {"epochs": 0}}}, "[teacher.fine_tune] epochs = 0 is below 0.01"),
+        ({"teacher": {"model": "x", "fine_tune": {"epochs": 1e-3}}}, "[teacher.fine_tune] epochs = 0.001 is below"),
         ({"student": {"family": "lstm"}}, '[settings] family = "lstm" is not a family; use transformer'),
         ({"settings": {"layers": 3}}, "[settings] layers is fixed here and searched in [search.layers]"),
         ({"settings": {"layer_choice": "list"}}, "[settings] layer_list is missing"),
@@ -502,3 +502,13 @@ def test_a_number_that_nothing_can_hold_is_refused(tmp_path: Path, section: dict
     """TOML knows no largest whole number."""
     with pytest.raises(ConfigError, match=words):
         study_from_dict(study_dict(tmp_path, **section), where="t")
+
+
+def test_no_epochs_of_fine_tuning_are_no_fine_tuning() -> None:
+    """As a form says it, where a table cannot be removed; its other keys are still checked."""
+    table = {"epochs": 0, "learning_rate": 1e-4}
+    raw = raw_study(teacher={"model": "some/model", "fine_tune": table})
+    assert study_from_dict(raw, where="x").teacher.fine_tune is None
+    raw["teacher"]["fine_tune"] = {**table, "sead": 1}
+    with pytest.raises(ConfigError, match="did you mean seed"):
+        study_from_dict(raw, where="x")
