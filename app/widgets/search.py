@@ -36,7 +36,7 @@ class SearchField(Input):
     """
 
     def __init__(self) -> None:
-        super().__init__(id="search", compact=True, placeholder="search: enter keeps it, n and N step through", max_length=200)
+        super().__init__(id="search", compact=True, placeholder="search: enter keeps it, then n and N", max_length=200)
         self._pane: Searched | None = None
 
     def open(self, pane: Searched) -> None:
