@@ -20,8 +20,8 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import collate, pad_edges
-from bertdistill.engine.distill.data.examples import search_examples
 from bertdistill.engine.distill.data.features import open_features
+from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.families.encoder import ENCODERS
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.prepare import prepare
