@@ -19,7 +19,7 @@ from bertdistill.engine.tasks.table import METRICS
 ROOT = Path(__file__).parents[3]
 PLAIN = set(
     """
-    about against along and answered are article as begin by change changed changes column cost count disk do
+    esc n about against along and answered are article as begin by change changed changes column cost count disk do
     ended ends file first from full highest hint how id in is it land last left line lines load log lowest made
     median memory methods model name newest note notices now of on order outcome over points progress question
     questions report right score size source starts text texts the they to value values want welcome what when

@@ -245,7 +245,7 @@ def rows(spec: StudySpec, count: int) -> list[Trial]:
 
 
 def test_only_complete_feasible_trials_with_the_fixed_settings_count(spec: StudySpec) -> None:
-    """Those under the threshold are counted beside; failed ones teach nothing; a rerun with another seed is a repeat."""
+    """Those under the threshold are counted beside; failed ones are not; a rerun with another seed is a repeat."""
     trials = rows(spec, 20)
     trials[1] = dataclasses.replace(trials[1], state=TrialState.FAILED)
     trials[2] = dataclasses.replace(trials[2], settings=trials[2].settings | {"seed": 7})
