@@ -21,8 +21,9 @@ LOOK_SECONDS = 10.0
 """Between two looks whether it is time to leave."""
 
 
-def _leave() -> None:
-    os._exit(0)  # only this ends an actor from a thread
+def leave_now() -> None:
+    """End this process, which is that of an actor: from a thread, only this does."""
+    os._exit(0)
 
 
 class Carrier:
@@ -34,13 +35,13 @@ class Carrier:
         gpus: int,
         environ: Mapping[str, str],
         idle: float = IDLE_SECONDS,
-        leave: Callable[[], object] = _leave,
+        leave: Callable[[], object] | None = None,
     ) -> None:
         os.umask(0o077)
         hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
         self._agent = opened(folder, {**os.environ, **hidden, **environ})
         self._terms: list[str | int] = [package_version(), gpus]
-        self._idle, self._leave = idle, leave
+        self._idle, self._leave = idle, leave or leave_now
         self._asked, self._one_at_a_time = time.monotonic(), threading.Lock()
         threading.Thread(target=self._leave_when_idle, name="idle", daemon=True).start()
 

@@ -20,7 +20,7 @@ from tests.engine.launch.nodes import node, over_frames
 from tests.fakes import fake_environment, wait_for
 
 from bertdistill.engine.contract.errors import LaunchError
-from bertdistill.engine.launch import ray_bridge
+from bertdistill.engine.launch import carrier, ray_bridge
 from bertdistill.engine.launch.carrier import Carrier
 from bertdistill.engine.launch.link import ProcessLink, Unreachable, ray_command
 from bertdistill.engine.launch.machines import Machine
@@ -29,6 +29,14 @@ from bertdistill.engine.launch.ray_bridge import actor_on, chosen
 from bertdistill.engine.launch.remote import RemoteLauncher
 
 STAND_INS = Path(__file__).parent / "stand_ins"
+
+
+@pytest.fixture(autouse=True)
+def _stays() -> Iterator[None]:
+    """A carrier that is idle would end the process of the tests, as complete, a minute later."""
+    with pytest.MonkeyPatch.context() as patch:  # its own: a test may undo what is patched
+        patch.setattr(carrier, "leave_now", lambda: None)
+        yield
 
 
 def a_node(name: str, **more: Any) -> dict[str, Any]:
@@ -218,20 +226,20 @@ def test_a_stream_that_is_cut_anywhere_has_no_answer(ray: Any, tmp_path: Path) -
 def test_a_carrier_leaves_when_nobody_asks_and_nothing_runs(tmp_path: Path) -> None:
     """While a worker runs it stays: Ray would give its GPU to others."""
     left = threading.Event()
-    carrier = Carrier(str(tmp_path / "far"), 0, os.environ, idle=-1.0, leave=left.set)
+    one = Carrier(str(tmp_path / "far"), 0, os.environ, idle=-1.0, leave=left.set)
     assert left.wait(30)
     (tmp_path / "far").rmdir()
-    assert carrier.idle()
+    assert one.idle()
     (tmp_path / "hold").touch()
     environ = fake_environment(tmp_path, hold=str(tmp_path / "hold"))
-    carrier = Carrier(str(tmp_path / "far"), 0, environ, idle=3600.0, leave=left.set)
+    one = Carrier(str(tmp_path / "far"), 0, environ, idle=3600.0, leave=left.set)
     spec = attempt(tmp_path / "paper").spec.read_text()
 
     def call(verb: str, *args: Any) -> Any:
-        return over_frames(carrier.answer, verb, args, b"")[0]
+        return over_frames(one.answer, verb, args, b"")[0]
 
     call("start", "runs/s/0000-1", spec, 5.0)
-    carrier._idle = -1.0
-    assert not carrier.idle()
+    one._idle = -1.0
+    assert not one.idle()
     call("kill", "runs/s/0000-1")
-    wait_for(carrier.idle, "the worker to end")
+    wait_for(one.idle, "the worker to end")
