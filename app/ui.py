@@ -296,7 +296,9 @@ class BertDistill(App[None]):
     def _explain(self, key: str) -> bool:
         """Explain why a key does nothing now; False when it has no meaning here at all."""
         for owner, binding, name in self._bound(key):
-            if getattr(owner, "PLACE", "") in ("", "table") or owner.check_action(name, ()):
+            place = getattr(owner, "PLACE", "")
+            in_table = place == "table" or (place, name) == ("log", "choose")  # the screen knows what it would open
+            if not place or in_table or owner.check_action(name, ()):
                 continue
             words = owner.why_not(name) if hasattr(owner, "why_not") else ""
             self.tell(words or f"{binding.description}: not possible now.", severity="warning")

@@ -218,6 +218,7 @@ def _detaching(ws: Workspace, name: str) -> Iterator[None]:
 
 def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: float = float("inf")) -> StudyView:
     from bertdistill.app.commands.follow import follow, stage
+    from bertdistill.app.views.certain import certain
     from bertdistill.engine.runner.logged import LoggedRuns
     from bertdistill.engine.steering.actions import runner_status
     from bertdistill.engine.study.outline import LOG
@@ -231,7 +232,7 @@ def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: f
             logged.catch_up()
             return not needs_runner or runner_status(ws).alive
 
-        return follow(db, name, target, runner_alive=is_served, since=since)
+        return certain(db, follow(db, name, target, runner_alive=is_served, since=since), ws)
 
 
 def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:

@@ -247,13 +247,14 @@ def _export_text(study: str, kind: str, output: Path | None, ws: Workspace) -> N
     from bertdistill.app.report.records import trial_row
     from bertdistill.app.report.summary import markdown_list
     from bertdistill.app.text.tables import csv_text, json_text
+    from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import read_view
     from bertdistill.engine.study.config import to_toml
 
     if kind not in FORMATS:
         raise UsageError(f"there is no format {kind!r}", hint=f"Formats: {', '.join(FORMATS)}.")
     with reading(ws) as db:
-        view = read_view(db, study)
+        view = certain(db, read_view(db, study), ws)
     if kind in ("toml", "md"):
         text = to_toml(view.spec) if kind == "toml" else markdown_list(view)
     else:

@@ -145,12 +145,12 @@ your changes. The file itself is never changed.
         self.query_one("#plan").border_title = Text("What it is")
         self.query_one("#configs").focus()
         if self._file == OWN_DATA:
-            if not find_data(Path()):
+            forms = "CSV, TSV, JSONL, text;label or SQuAD JSON"
+            if find_data(Path()):
+                self._verdict(f"Choose a data file of this folder, or type the path of one below (tab): {forms}.")
+            else:
                 self.query_one("#path", Input).focus()
-            self._verdict(
-                "Choose a data file of this folder, or type the path of one below the list (tab): CSV, TSV, JSONL, "
-                "text;label or SQuAD JSON."
-            )
+                self._verdict(f"Type the path of your data file: {forms}. This folder has none.")
         elif self._file:
             self._open(self._file)
 

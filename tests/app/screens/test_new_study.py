@@ -413,7 +413,7 @@ async def test_own_data_becomes_a_study(ws: Workspace, tmp_path: Path) -> None:
         (tmp_path / f"films-{part}.csv").write_text("\n".join(["review,stars", *rows]))
     screen = NewStudyScreen(OWN_DATA)
     async with playing(ws, screen) as pilot:
-        await shown(pilot, "type the path of one below the list")
+        await shown(pilot, "ype the path of")
         screen.query_one("#path", Input).value = str(tmp_path / "films-train.csv")
         await pilot.press("enter")
         await laid_out(pilot, screen)

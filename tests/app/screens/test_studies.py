@@ -25,9 +25,14 @@ Edit = Callable[[Callable[[Writing], Any]], Any]
 Asked = Callable[[], list[Request]]
 
 
-@pytest.mark.parametrize(("down", "words"), [(0, "demo-data"), (1, "he path of your data"), (2, "Begin from")])
-async def test_a_workspace_without_studies_says_how_to_begin(tmp_path: Path, down: int, words: str) -> None:
+@pytest.mark.parametrize(
+    ("down", "words"), [(0, "demo-data"), (1, "Type the path of your data file"), (2, "Begin from")]
+)
+async def test_a_workspace_without_studies_says_how_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, down: int, words: str
+) -> None:
     """Three ways, in every size of window, and no database is made by looking."""
+    monkeypatch.chdir(tmp_path)  # without data files
     ws = Workspace(tmp_path / "empty")
     async with playing(ws, size=SIZES[down]) as pilot:
         await shown(pilot, "Use my own data")

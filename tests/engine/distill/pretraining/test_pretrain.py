@@ -186,7 +186,7 @@ def test_a_trial_resumes_in_each_phase(
         return seconds
 
     stopped = attempt(spec, tmp_path / "stopped", stop=stop)
-    monkeypatch.setattr("bertdistill.engine.distill.trial.pretrain", pretrained)
+    monkeypatch.setattr(module, "pretrain", pretrained)  # which a trial imports when it needs it
     with pytest.raises(Stopped):
         run_trial(stopped)
     monkeypatch.undo()
