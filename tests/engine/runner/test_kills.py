@@ -162,7 +162,7 @@ def test_ten_kills_of_workers_and_runner_change_nothing(tmp_path: Path, warm: bo
 
     With warm workers, the processes that fork them are killed too, and the study has longer trials.
     """
-    spec = tiny_study(tmp_path / "data", epochs=10.0 if warm else 6.0)
+    spec = tiny_study(tmp_path / "data", epochs=30.0 if warm else 6.0)
     calm, ward = Ward(tmp_path / "calm", spec), Ward(tmp_path / "killed", spec)
     (ward.workspace.path / "workspace.toml").write_text(f"[runner]\nwarm = {str(warm).lower()}\n")
     calm.run()
@@ -174,7 +174,7 @@ def test_ten_kills_of_workers_and_runner_change_nothing(tmp_path: Path, warm: bo
         signal.sigtimedwait([signal.SIGUSR2], 0.2)
         forked |= ward.forked()
     while sum(kills.values()) < KILLS * len(kills) / 2 and ward.read()[0].state == StudyState.RUNNING:
-        signal.sigtimedwait([signal.SIGUSR2], dice.uniform(0.5, 20.0 if warm else 6.0))  # a random moment is the point
+        signal.sigtimedwait([signal.SIGUSR2], dice.uniform(0.5, 3.0 if warm else 6.0))  # a random moment is the point
         victim = dice.choice(["worker", "runner", "both", *(["parent"] if warm else [])])
         forked |= ward.forked()
         if victim in ("runner", "both") and runner.poll() is None:
