@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app.keymap import PLACES, of, shown_keys
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.app.study_reference import study_page
 from bertdistill.app.text.glossary import TERMS
 from bertdistill.app.text.markdown import line, paragraphs, table

@@ -192,7 +192,7 @@ class Replay:
     """The answers of a forest that was fitted to a recorded study."""
 
     def __init__(self, study: Recorded) -> None:
-        from sklearn.ensemble import ExtraTreesRegressor  # type: ignore[import-untyped, unused-ignore]
+        from sklearn.ensemble import ExtraTreesRegressor
 
         self.study = study
         spec = study.spec

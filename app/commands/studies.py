@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bertdistill.app.commands.attached import conclude, detaching, followed
 from bertdistill.app.commands.session import (
     CsvOption,
     DetachOption,
@@ -33,11 +32,9 @@ if TYPE_CHECKING:
 
     Measured = Mapping[str, Any]
 
-    from bertdistill.app.views.view import StudyView
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.engine.study.study_spec import StudySpec
 
-INTERRUPTED = 130
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Study file.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study.")]
 AnyStudy = Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study; default: the newest.")]
@@ -195,98 +192,14 @@ def run_study(
         say(f"note: [notify] of this study runs {spec.notify.command[0]} at events")
     began = time.time()
     study = actions.start_study(ws, spec, who=who(), retry_failed=retry_failed)
-    with _detaching(ws, study.name):
+    with detaching(ws, study.name):
         status = actions.ensure_runner(ws)
         say(f"study {study.name} in {ws.path}; runner: pid {status.pid} on {status.host}, log {ws.runner_log}")
         if detach:
             say(f"watch it with: {command_line('watch', study.name, ws=ws)}")
             return
-        view = _follow(ws, study.name, plain, since=began)
-    _conclude(ws, view, as_json, as_csv)
-
-
-@contextmanager
-def _detaching(ws: Workspace, name: str) -> Iterator[None]:
-    """From here on ctrl-c leaves a study that keeps running, and the message says so."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say(f"detached: study {name} keeps running. Attach: {command_line('watch', name, ws=ws)}")
-        say(f"stop it with: {command_line('stop', name, ws=ws)}")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _follow(ws: Workspace, name: str, plain: bool, every: float = 10.0, since: float = float("inf")) -> StudyView:
-    from bertdistill.app.commands.follow import follow, stage
-    from bertdistill.app.views.certain import certain
-    from bertdistill.engine.runner.logged import LoggedRuns
-    from bertdistill.engine.steering.actions import runner_status
-    from bertdistill.engine.study.outline import LOG
-
-    logged = LoggedRuns(ws)
-    with reading(ws) as db:
-        needs_runner = find_study(db, name).kind != LOG
-        target = stage(plain=plain, every=every)
-
-        def is_served() -> bool:
-            logged.catch_up()
-            return not needs_runner or runner_status(ws).alive
-
-        return certain(db, follow(db, name, target, runner_alive=is_served, since=since), ws)
-
-
-def _conclude(ws: Workspace, view: StudyView, as_json: bool, as_csv: bool) -> None:
-    from bertdistill.app.report.records import trial_row
-
-    rows = [trial_row(view, t) for t in view.trials]
-    show_rows(rows, _ending(ws, view), json=as_json, csv=as_csv, coloured=colour_ok())
-    if problem := _problem(view):
-        say(f"error: {problem}")
-        if not view.study.diagnosis:  # which already says what to do
-            say(f"hint: resume with: {command_line('resume', view.study.name, ws=ws)}")
-        raise typer.Exit(1)
-
-
-def _problem(view: StudyView) -> str:
-    """Why a study that was followed is not complete; empty when it is."""
-    study = view.study
-    if study.state == "complete":
-        return ""
-    if study.state == "running":
-        return f"the runner of study {study.name} is gone; its workers keep running, and nothing is lost"
-    return f"study {study.name} is {study.state.value}" + (f": {study.diagnosis}" if study.diagnosis else "")
-
-
-def _ending(ws: Workspace, view: StudyView) -> str:
-    from bertdistill.app.report.summary import chart, headline, ranked_list
-
-    page = page_of_output()
-    if not view.trials:
-        return "\n\n".join([headline(view, page), "\n".join(_next_steps(ws, view))])
-    parts = [headline(view, page), "", ranked_list(view, view.trials, page), "", chart(view, page)]
-    return "\n".join([*parts, "", *_next_steps(ws, view)])
-
-
-def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
-    from bertdistill.app.report.summary import one_change
-
-    best = view.frontier[0] if view.frontier else None
-    if best is not None and view.outline.spec is None:
-        return [f"next: {command_line('show', f'{view.study.name}/{best.number}', ws=ws)}"]
-    if best is None:
-        return ["next", f"  {command_line('status', ws=ws)}"]
-    name = f"{view.study.name}/{best.number}"
-    steps = {
-        "show its details": command_line("show", name, ws=ws),
-        "verify and export it": command_line("promote", name, "my-model", ws=ws),
-        "change one parameter": command_line("rerun", name, "--set", one_change(view.spec, best.params), ws=ws),
-        "the frontier as data": command_line("frontier", view.study.name, "--json", ws=ws),
-    }
-    if view.spec.program is not None:
-        del steps["verify and export it"]
-    from bertdistill.app.text.tables import pairs
-
-    return ["next", pairs(steps)]
+        view = followed(ws, study.name, plain, since=began)
+    conclude(ws, view, as_json, as_csv)
 
 
 def stop(
@@ -388,9 +301,9 @@ def watch(
     ws = workspace(where)
     with reading(ws) as db:
         name = find_study(db, study).name
-    with _detaching(ws, name):
-        view = _follow(ws, name, plain, interval)
-    _conclude(ws, view, False, False)
+    with detaching(ws, name):
+        view = followed(ws, name, plain, interval)
+    conclude(ws, view, False, False)
 
 
 COMMANDS: dict[str, Any] = {

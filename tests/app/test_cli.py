@@ -20,7 +20,7 @@ import pytest
 from tests.fakes import fake_environment, study_dict, wait_for
 
 from bertdistill.app.cli import main
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions
 from bertdistill.engine.study.config import study_from_dict, to_toml

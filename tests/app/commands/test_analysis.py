@@ -29,7 +29,7 @@ from bertdistill.app.report.analysis_text import (
     texts_text,
     transfer_text,
 )
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.app.report.summary import Page
 from bertdistill.app.text.tables import json_text
 from bertdistill.app.views.analysis import (

@@ -11,7 +11,7 @@ import pytest
 from tests.joined_study import COSTS, TEACHER_COST, JoinedStudy, make
 
 from bertdistill.app.cli import main
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.engine.contract.folder import CLASS_LOGITS
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertdistill.app.cli import main
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.engine.launch.machines import DEFAULT_FOLDER, read_machines
 from bertdistill.engine.launch.sighting import Sighting
 

@@ -13,7 +13,7 @@ import pytest
 from tests.fakes import Workbench, fake_environment, study_spec, wait_for
 
 from bertdistill.app.cli import main
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.engine.launch import process
 from bertdistill.engine.steering import actions
 

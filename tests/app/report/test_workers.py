@@ -9,7 +9,7 @@ import json
 import pytest
 
 from bertdistill.app.cli import main
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.app.report.workers import load_lines
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.load import GpuLoad, Load

@@ -28,7 +28,7 @@ async def test_one_after_another_until_they_were_seen(ws: Workspace, tmp_path: P
             await until(pilot, lambda: f"Hint {number} of 4" in words_on(pilot), "the hint")  # noqa: B023 - awaited here
             pane = pilot.app.screen.query_one(hint.beside)
             assert pane.has_class("-explained")
-            await until(pilot, lambda: pane.region.contains_region(tour(pilot).region), "its place")  # noqa: B023
+            await until(pilot, lambda: pane.region.contains_region(tour(pilot).region), "its place")  # noqa: B023 - awaited here, too
             await pilot.press("T")
         await shown(pilot, "verifies and exports it. ? explains every")
         await pilot.click(tour(pilot))

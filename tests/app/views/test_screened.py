@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bertdistill.app.cli import main
-from bertdistill.app.report.records import SHAPES
+from bertdistill.app.report.shapes import SHAPES
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.screened import screened_points, screened_rows, screened_text
 from bertdistill.app.views.view import read_view

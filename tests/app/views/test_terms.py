@@ -99,7 +99,7 @@ def test_a_word_is_found_as_it_is_shown(shown: str) -> None:
 
 
 def test_words_are_whole_and_in_order() -> None:
-    """A longer name wins over those in it, and a key of one letter is no setting."""
+    """A longer name wins over those in it, and a one-letter key is not taken for a setting."""
     found = explained("c compares search_loss; dominated by #2, hypervolume, at chance, rerunning, C")
     assert ["search_loss", "dominated", "hypervolume", "chance", "C"] == [entry.name for entry in found]
 

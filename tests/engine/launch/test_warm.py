@@ -97,7 +97,7 @@ class TestWarmLauncher(test_local.TestLocalLauncher):
         assert self.finished(one, paths, handle) == "stopped"
 
     def test_a_dead_parent_costs_nothing(self, tmp_path: Path) -> None:
-        """What it has forked goes on; the next attempt starts cold beside a new parent."""
+        """Attempts that it has forked keep running; the next one starts cold while a new parent loads."""
         environ, found = environment(tmp_path), Warm(MODULE)
         first = ready(found, environ)
         one, paths, handle = self.hold(lambda **_: LocalLauncher(environ=environ, warm=found), tmp_path)
