@@ -26,7 +26,7 @@ from pathlib import Path
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.events import RESULT, STARTED, parse_event
 from bertdistill.engine.contract.facts import Prepared
-from bertdistill.engine.contract.folder import RunPaths, read_object
+from bertdistill.engine.contract.folder import RunPaths, read_object, write_json
 from bertdistill.engine.contract.spec import DataSpec, Device, Settings, StudentSpec, TeacherSpec
 from bertdistill.engine.demo.reviews import LABELS, write_reviews
 from bertdistill.engine.launch.local import WORKER_MODULE, LocalLauncher, worker_environment
@@ -35,6 +35,8 @@ from bertdistill.engine.launch.warm import Warm
 DEVICE = Device(threads=1)
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 FAMILIES = ("mlp", "transformer")
+NEEDED = ("kind", "study", "task", "data", "teacher", "student", "settings", "device", "caches")
+"""Of an attempt's spec: what has no default."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -70,9 +72,17 @@ def prepared(folder: Path) -> AttemptSpec:
 
 
 def attempt(folder: Path, spec: AttemptSpec) -> RunPaths:
+    """Its folder. The spec has only what is not the default, so that an older checkout can read it."""
     folder.mkdir(parents=True)
     paths = RunPaths(folder)
+    bare = AttemptSpec(**{name: getattr(spec, name) for name in NEEDED})
+    bare.write(paths.spec)
+    plain = read_object(paths.spec)
     spec.write(paths.spec)
+    whole = read_object(paths.spec)
+    told = {key: one for key, one in whole.items() if one != plain[key] or key in ("version", *NEEDED)}
+    facts = {key: one for key, one in whole["prepared"].items() if one != plain["prepared"][key]}
+    write_json(paths.spec, told | {"prepared": facts})
     return paths
 
 
