@@ -16,12 +16,11 @@ BATCH, ACCUMULATION = "batch_size", "accumulation"
 
 def since_halved(ends: Sequence[str]) -> int | None:
     """Of the classes of a trial's ends, oldest first, the number of those before its batch was halved; None if it has
-    its own batch: a GPU's memory was not enough once, or main memory twice, the second time with nothing beside it.
+    its own batch: a GPU's memory was not enough once, or main memory twice in a row, the second time with nothing
+    beside it.
     """
-    main = 0
-    for number, end in enumerate(ends, start=1):
-        main += end == HOST_OOM
-        if end == CUDA_OOM or main == 2:
+    for number, (before, end) in enumerate(zip(["", *ends], ends, strict=False), start=1):
+        if end == CUDA_OOM or before == end == HOST_OOM:
             return number
     return None
 

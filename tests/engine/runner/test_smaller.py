@@ -15,7 +15,8 @@ from bertdistill.engine.runner.smaller import can_halve, halved, since_halved, w
     [
         ([], None),
         (["crashed", "host_oom"], None),
-        (["host_oom", "crashed", "host_oom"], 3),
+        (["crashed", "host_oom", "host_oom"], 3),
+        (["host_oom", "crashed", "host_oom"], None),  # the last one did not run alone
         (["cuda_oom"], 1),
         (["lost", "cuda_oom", "host_oom", ""], 2),
     ],
