@@ -61,11 +61,13 @@ def verdict(
     """The meaning of an end. `outcome` is the worker's own ended event, or empty; `failures` those before this one.
 
     `alone`: nothing ran beside it, so main memory that was not enough never will be. `smaller` is what its batch can be
-    in another attempt that needs less memory, in words. `stop_reason` is one word, perhaps
-    followed by a colon and a sentence. The worker's word counts above the exit: a library that crashes while Python
-    shuts down spoils no finished trial.
+    in another attempt that needs less memory, in words. `stop_reason` is one word, perhaps followed by a colon and a
+    sentence. A trial that was stopped for good gets no other attempt, however it ends. The worker's word counts above
+    the exit: a library that crashes while Python shuts down spoils no finished trial.
     """
     status = outcome.get("status", "")
+    word, _, why = stop_reason.partition(": ")
+    for_good = _STOPPED.get(word, TrialState.WAITING) != TrialState.WAITING
     reason = outcome.get("reason") or ended.kind
     detail = outcome.get("detail") or last_line(ended.log_tail)
     if status == "complete" and not missing:
@@ -79,10 +81,10 @@ def verdict(
         )
         detail = outcome.get("detail") or said
     elif HOST_OOM in (reason, ended.kind) and not alone:
-        return Verdict(TrialState.WAITING, HOST_OOM, detail)
+        return Verdict(_STOPPED[word], word, why) if for_good else Verdict(TrialState.WAITING, HOST_OOM, detail)
     elif (
         smaller
-        and not stop_reason
+        and not for_good
         and (found := next((one for one in (reason, ended.kind) if one in (HOST_OOM, CUDA_OOM)), ""))
     ):
         return Verdict(TrialState.WAITING, found, smaller)
@@ -90,8 +92,8 @@ def verdict(
         return Verdict(TrialState.INFEASIBLE, reason, detail)
     elif status == "refused" or ended.kind == "refused":
         return Verdict(TrialState.FAILED, "refused", detail, failure=True)
-    elif (word := stop_reason.partition(": ")[0]) in _STOPPED:
-        return Verdict(_STOPPED[word], word, stop_reason.partition(": ")[2])
+    elif word in _STOPPED:
+        return Verdict(_STOPPED[word], word, why)
     elif ended.kind in UNBLAMED or status == "stopped":
         return Verdict(TrialState.WAITING)
     else:

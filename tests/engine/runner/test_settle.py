@@ -79,3 +79,27 @@ def test_main_memory_gets_one_try_alone(outcome: dict[str, str]) -> None:
     assert (TrialState.WAITING, "host_oom", False) == (beside.state, beside.reason, beside.failure)
     alone = verdict(Exit("host_oom"), outcome, "", alone=True, **given)
     assert (TrialState.INFEASIBLE, "host_oom") == (alone.state, alone.reason)
+
+
+@pytest.mark.parametrize("smaller", ["", "batch_size = 8 and accumulation = 2 instead of 16 and 1"])
+@pytest.mark.parametrize(
+    ("kind", "stop_reason", "expected"),
+    [
+        ("host_oom", "trial", (TrialState.STOPPED, "trial")),
+        ("host_oom", "pruned: it cannot catch up", (TrialState.PRUNED, "pruned")),
+        ("host_oom", "runner", (TrialState.WAITING, "host_oom")),
+        ("cuda_oom", "trial", (TrialState.INFEASIBLE, "cuda_oom")),
+    ],
+)
+def test_a_trial_that_was_stopped_for_good_is_not_tried_again(
+    kind: str, stop_reason: str, expected: tuple[TrialState, str], smaller: str
+) -> None:
+    """A machine that runs out of memory is a reason to stop a trial: it must not start again by itself."""
+    found = verdict(Exit(kind), {}, stop_reason, failures=0, retries=2, smaller=smaller)
+    assert expected == (found.state, found.reason)
+
+
+def test_a_stop_of_the_runner_does_not_cost_the_attempt_with_a_smaller_batch() -> None:
+    """Whoever resumes the study expects the trial to go on as if it had not been interrupted."""
+    found = verdict(Exit("cuda_oom"), {}, "runner", failures=0, retries=2, smaller="batch_size = 8")
+    assert (TrialState.WAITING, "cuda_oom", "batch_size = 8") == (found.state, found.reason, found.detail)
