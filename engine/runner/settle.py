@@ -166,7 +166,7 @@ def settle(
         )
         _end(session, attempt, ended, found, now)
         trial_id = trial.id
-        writes.add_trial_seconds(session, trial_id, max(0.0, min(ended.ended_at, now) - attempt.started_at))
+        writes.add_trial_seconds(session, trial_id, _worked(attempt, ended, now))
         if found.failure:
             writes.add_trial_failure(session, trial_id)
         writes.set_trial_metrics(session, trial_id, values)
@@ -175,6 +175,14 @@ def settle(
             level = "warning" if found.state == TrialState.WAITING else "error"
             writes.add_notice(session, level=level, text=text, now=now, study_id=trial.study_id, trial_id=trial_id)
         return found
+
+
+def _worked(attempt: Attempt, ended: Exit, now: float) -> float:
+    """Seconds for which its worker ran: as the shim measured them, without a wait in a queue, without suspend and by
+    one machine's clock; else by the clock of the record.
+    """
+    seconds = min(ended.ended_at, now) - attempt.started_at if ended.seconds is None else ended.seconds
+    return max(0.0, min(seconds, now - attempt.started_at))
 
 
 def _smaller(session: Reading, trial: Trial) -> str:
