@@ -204,7 +204,7 @@ def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries:
         attempt.stop_reason,
         failures=before,
         retries=retries,
-        alone=any(one.exit_class == HOST_OOM for one in earlier),
+        alone=reads.has_ended_as(session, study.id, "prepare", HOST_OOM),
         missing=missing,
     )
     _end(session, attempt, ended, found, now)
