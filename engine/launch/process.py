@@ -7,6 +7,7 @@ and start time within one boot, and is signalled through a pidfd that was checke
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -75,11 +76,16 @@ def try_lock(path: Path) -> int | None:
 
 
 def held(path: Path) -> bool:
-    """Whether a process holds the lock file at `path`; 8 µs. The probe is shared: two probes do not see each other."""
+    """Whether a process holds the lock file at `path`; 8 µs. The probe is shared: two probes do not see each other.
+
+    OSError if this process can open no file at all: then nothing is known, and a live attempt must not look dead.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:  # missing, or replaced by something that is not a lock
-        return False
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return False  # missing, or replaced by something that is not a lock
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
