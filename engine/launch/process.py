@@ -13,9 +13,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bertdistill.engine.launch.shim import boot_id, start_ticks
 
@@ -42,6 +43,14 @@ class Identity:
 
     pid: int
     start: int
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Identity:
+        """From state.json, where a worker may have written anything; KeyError, TypeError or ValueError otherwise."""
+        pid, start = raw["pid"], raw["start"]
+        if type(pid) is not int or type(start) is not int or not 0 <= pid < 2**31:
+            raise ValueError("not a process")
+        return Identity(pid, start)
 
 
 def host() -> str:
