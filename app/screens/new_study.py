@@ -280,7 +280,7 @@ your changes. The file itself is never changed.
         self.ui.push_screen(Ask(safe(str(error), 900), placeholder=f"name of the column for data.{key}"), answered)
 
     def _refuse(self, text: str, error: Exception) -> None:
-        self._verdict(f"{error}. {getattr(error, 'hint', '')}".strip(), "bold red")
+        self._verdict(f"{str(error).rstrip('.')}. {getattr(error, 'hint', '')}".strip(), "bold red")
         field = self.query_one("#path", Input)
         field.value = safe_line(text, 4000)
         field.focus()

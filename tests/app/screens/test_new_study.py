@@ -187,10 +187,14 @@ async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: P
         ("nowhere.toml", "no such file"),
         (".", "is a folder"),
         ("", "no file was given"),
+        ("notes.dat", "Data files end in .csv, .tsv, .json, .jsonl"),
+        ("notes.txt", "a .txt file holds text;label in each line. Name the file"),
     ],
 )
 async def test_wrong_paths_stay_to_be_corrected(ws: Workspace, file: Path, text: str, words: str) -> None:
     """What was typed stays in its place, with what is wrong under it."""
+    for name in ("notes.dat", "notes.txt"):
+        (file.parent / name).write_text("id,message\n1,hello\n")
     screen = NewStudyScreen()
     async with playing(ws, screen, SIZES[1]) as pilot:
         path = screen.query_one("#path", Input)
