@@ -108,6 +108,8 @@ your changes. The file itself is never changed.
         """The study when it was last valid: `copies` still offers it when its file is gone."""
         self._gone = ""
         """Why the chosen file cannot be read any more, empty while it can."""
+        self._starting = False
+        """While it is: the workspace then holds the study, which is not to be judged as one that was there before."""
         self._typed: dict[Path, dict[str, str]] = {}
         self._added: dict[Path, list[str]] = {}
 
@@ -178,7 +180,7 @@ your changes. The file itself is never changed.
         self._title()
         if self.config is None:
             self._preview()
-        elif self._take_file(news) or fresh:
+        elif not self._starting and (self._take_file(news) or fresh):
             self._judge()
         self.refresh_keys()
 
@@ -550,5 +552,12 @@ your changes. The file itself is never changed.
                 self.ui.switch_screen(StudyScreen(name))
             return f"Study {name} has started."
 
+        def refused(error: Exception) -> None:
+            self._starting = False
+            self.ui.tell_error(error)
+            self._judge()
+
         if yes:
-            self.ui.act(work, done)
+            self._starting = True
+            self._verdict(f"Starting study {spec.name} …")
+            self.ui.act(work, done, refused)
