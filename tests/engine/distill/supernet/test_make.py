@@ -28,7 +28,7 @@ from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.supernet import shared_training
 from bertdistill.engine.distill.supernet.readings import readings_of
-from bertdistill.engine.distill.supernet.screening import predict_many, screening_order
+from bertdistill.engine.distill.supernet.screening import predict_many, scores_key, screening_order
 from bertdistill.engine.distill.supernet.shared_training import SharedLoss, Sharing, open_shared
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import predict
@@ -221,6 +221,20 @@ def test_the_same_supernet_is_made_once(done: Done, monkeypatch: pytest.MonkeyPa
     assert events(done.run, SCREENED)[-1]["examples"] == 3
     none = prepare(study(root, screen=0))
     assert (none.supernet.screened, none.supernet.ruined) == ("", ())
+
+
+def test_answers_that_are_found_otherwise_are_screened_again(done: Done) -> None:
+    """How spans are chosen changes their scores and not the supernet; labels have no such choice."""
+    sharing, folder = done.sharing(), Path(done.facts.supernet.folder)
+
+    def key(task: str, **data: int) -> str:
+        run = dataclasses.replace(sharing.run, spec=dataclasses.replace(sharing.run.spec, task=task))
+        evaluator = dataclasses.replace(sharing.evaluator, data=dataclasses.replace(sharing.evaluator.data, **data))
+        return scores_key(dataclasses.replace(sharing, run=run, evaluator=evaluator), folder)
+
+    answers = [{}, {"n_best": 5}, {"max_answer_length": 5}]
+    assert 3 == len({key("question-answering", **data) for data in answers})
+    assert {Path(done.facts.supernet.screened).name} == {key("text-classification", **data) for data in answers}
 
 
 def test_screening_ends_when_its_time_is_used_up(done: Done) -> None:
