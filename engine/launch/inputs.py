@@ -101,7 +101,7 @@ def _facts(raw: Any, inside: str, key: str = "") -> Iterator[tuple[str, bool]]:
 
 
 def program_input(directory: Path, files: Sequence[str]) -> Input:
-    """The folder of a program with those files of it, as one input; LaunchError if one is not there.
+    """The folder of a program with those files of it, as one input; LaunchError if one cannot be sent.
 
     Of a folder that is sent as a whole, workspaces are left out, as are hidden files and what Python compiles.
     """
@@ -110,6 +110,9 @@ def program_input(directory: Path, files: Sequence[str]) -> Input:
         place = directory / name
         inside = _files(place)
         workspaces = tuple(one.removesuffix(_DATABASE) for one, _ in inside if f"/{one}".endswith(f"/{_DATABASE}"))
+        if "" in workspaces:
+            hint = "Name the files of the program one by one in program.files, or move the workspace."
+            raise LaunchError(f"{place} is a workspace itself, so it cannot be sent as a whole", hint=hint)
         for one, status in inside:
             if not _hidden(one) and not any(one.startswith(root) for root in workspaces):
                 found[(place / one).relative_to(directory).as_posix()] = status

@@ -596,6 +596,8 @@ def test_the_whole_folder_is_sent_without_workspaces_and_hidden_files(tmp_path: 
     assert [name for name, _ in program_input(tmp_path, [".env", "lib"]).files] == [".env", "lib/b.txt"]
     with pytest.raises(LaunchError, match="gone"):
         program_input(tmp_path, ["gone"])
+    with pytest.raises(LaunchError, match="workspace itself"):  # nothing of it would be left
+        program_input(tmp_path, ["ws"])
 
 
 # ------------------------------------------------------------------------------------------------------------- caution
