@@ -73,7 +73,7 @@ def screen(sharing: Sharing, folder: Path) -> tuple[str, list[Screened]]:
         found = _evaluate(sharing, folder, parts)
         (temporary / RESULT).write_text(json.dumps([dataclasses.asdict(one) for one in found]), encoding="utf-8")
 
-    build_once(target, build, run.warn)
+    build_once(target, build, run.warn, run.waiting("screening"))
     shutil.rmtree(parts, ignore_errors=True)
     raw = json.loads((target / RESULT).read_text(encoding="utf-8"))
     return str(target), [Screened.from_dict(one) for one in raw]
