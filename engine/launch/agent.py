@@ -374,7 +374,7 @@ def answered(agent: Agent, head: Mapping[str, Any], blobs: Sequence[bytes]) -> b
         verb: Callable[..., Answer] = getattr(agent, head["verb"])
         value, answers = verb(*head["args"], *blobs)
         return pack({"value": value}, answers)
-    except Exception as error:  # noqa: BLE001 - the agent's edge: the other side is told, and asks on
+    except Exception as error:  # noqa: BLE001 - the agent's edge: the other side gets the error and asks on
         return pack({"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"})
 
 

@@ -116,7 +116,7 @@ class Collector:
             self._store(attempts, now)
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - whose doing it was shows when each is tried by itself
+        except Exception:  # noqa: BLE001 - which attempt is to blame shows when each is tried by itself
             for attempt in attempts:
                 with self.at_study(attempt.study_id):
                     self._store([attempt], now)
