@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.events import LONGEST_LINE
-from bertdistill.engine.contract.folder import RunPaths, open_regular, read_object, write_json
+from bertdistill.engine.contract.folder import RunPaths, open_regular, read_object, size_of, write_json
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.versions import OWN, installed
 from bertdistill.engine.launch import process
@@ -136,7 +136,7 @@ class Agent:
             alive = self.launcher.alive(paths, handle := _handle(paths))  # first: then all of a dead one is here
             checkpoints = _checkpoints(paths)  # before the events: what is gone now, its successor is in them
             size, news = _read(paths.events, events, min(POLL_BYTES, left))
-            log_size, lines = _read(paths.log, log if log <= _size(paths.log) else 0, LOG_BYTES)
+            log_size, lines = _read(paths.log, log if log <= size_of(paths.log) else 0, LOG_BYTES)
             left = max(0, left - len(news))
             ended = None if alive else self.launcher.ended(paths, handle)
             found[name] = {
@@ -337,13 +337,6 @@ def _link_or_copy(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
 
 
 def _read(path: Path, offset: int, most: int) -> tuple[int, bytes]:

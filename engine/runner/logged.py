@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.engine.contract.folder import RunPaths, read_object
+from bertdistill.engine.contract.folder import RunPaths, read_object, size_of
 from bertdistill.engine.contract.logged import LOCK, ROOT, LoggedRun, logged_root, parse_logged, prefix
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
@@ -77,7 +77,9 @@ class LoggedRuns:
         changed = self._changed_at()
         if changed is None:
             return False
-        return changed != self._listed or any(_size(paths) != size or _over(paths) for paths, size in self._watched)
+        return changed != self._listed or any(
+            size_of(paths.events) != size or _over(paths) for paths, size in self._watched
+        )
 
     def catch_up(self) -> bool:
         """Without a runner: store what is new; whether anything was. StoreError or OSError if it cannot be stored."""
@@ -94,7 +96,7 @@ class LoggedRuns:
         with db.read() as session:
             live = [one for one in reads.live_attempts(session) if is_logged(one)]
         if not fresh and not any(
-            _size(self._paths(one)) != one.ingest_offset or _over(self._paths(one)) for one in live
+            size_of(self._paths(one).events) != one.ingest_offset or _over(self._paths(one)) for one in live
         ):
             self._watch(live)
             return False
@@ -177,13 +179,6 @@ class LoggedRuns:
         finally:
             if lock is not None:
                 os.close(lock)
-
-
-def _size(paths: RunPaths) -> int:
-    try:
-        return paths.events.stat().st_size
-    except OSError:
-        return 0
 
 
 def _over(paths: RunPaths) -> bool:
