@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.folder import RunPaths, read_object, size_of
-from bertdistill.engine.contract.logged import LOCK, ROOT, LoggedRun, logged_root, parse_logged, prefix
+from bertdistill.engine.contract.logged import LOCK, ROOT, LoggedRun, is_of, logged_root, parse_logged, prefix
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.attempts import read_exit
@@ -193,7 +193,8 @@ def _adopt(session: Writing, run: LoggedRun, stored: Mapping[str, int | None]) -
     """Rows for a process that logs a run: a new trial, or the next attempt of the one that it resumes."""
     study = _study(session, run)
     before = f"{ROOT}/{prefix(run.study, run.run)}"
-    ids = {trial_id for folder, trial_id in stored.items() if trial_id is not None and folder.startswith(before)}
+    mine = [folder for folder in stored if folder.startswith(before) and is_of(Path(folder).name, run.study, run.run)]
+    ids = {trial_id for folder in mine if (trial_id := stored[folder]) is not None}
     earlier = [one for one in reads.trials_by_id(session, ids) if one.study_id == study.id and one.deleted_at is None]
     trial = earlier[-1] if earlier else _new_trial(session, study, run)
     writes.reopen_logged(session, trial.id)
