@@ -141,7 +141,7 @@ def published_table(data: str) -> Table:
 
 def sentence(found: Survey) -> str:
     """Which small BERTs are the best, in one sentence: each winner once, with its own compression."""
-    named = {one.entry.method: (one.entry, one.ties) for one in reversed(found.best) if one.entry is not None}
+    named = {one.entry.numbers: (one.entry, one.ties) for one in reversed(found.best) if one.entry is not None}
     if not named:
         return f"No method is {factor_words(found.best[0].factor)} smaller than the teacher yet."
     parts = []
