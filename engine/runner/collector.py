@@ -17,7 +17,7 @@ from bertdistill.engine.runner import retention, settle
 from bertdistill.engine.runner.ingest import ingest_all
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.requests import AT_ONCE
-from bertdistill.engine.runner.rules import is_logged
+from bertdistill.engine.runner.rules import launched
 from bertdistill.engine.runner.stopping_inputs import Overtaking
 from bertdistill.store import reads
 from bertdistill.store.db import Database
@@ -59,9 +59,7 @@ class Collector:
         Attempts of the studies `without` are left as they are.
         """
         with self.db.read() as session:
-            attempts = [
-                one for one in reads.live_attempts(session) if one.study_id not in without and not is_logged(one)
-            ]
+            attempts = [one for one in launched(reads.live_attempts(session)) if one.study_id not in without]
         live: list[Attempt] = []
         for attempt in attempts:
             with self.at_study(attempt.study_id):

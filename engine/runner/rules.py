@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bertdistill.engine.launch.machines import LOCAL
 from bertdistill.engine.launch.slots import SlotSettings
@@ -11,8 +11,8 @@ from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Attempt, Study, Trial, TrialState
 
 HOST_OOM = "host_oom"
-"""Class of an end for lack of main memory. Often another trial used it, so such a trial runs once more, alone;
-until that attempt has ended the trial carries this reason."""
+"""Class of an end for lack of main memory. Often another worker used it, so the same is run once more, alone; until
+that attempt has ended a trial carries this reason."""
 
 
 CUDA_OOM = "cuda_oom"
@@ -26,6 +26,11 @@ LOGGED = "logged"
 def is_logged(attempt: Attempt) -> bool:
     """Whether it is someone's own training, which no runner started and none can stop."""
     return LOGGED in attempt.handle
+
+
+def launched(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """Those that a runner started, and that use its slots."""
+    return [one for one in attempts if not is_logged(one)]
 
 
 def slot_settings(spec: StudySpec) -> SlotSettings:
