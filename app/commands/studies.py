@@ -17,12 +17,11 @@ from bertdistill.app.commands.session import (
     RetryOption,
     SetOption,
     WorkspaceOption,
-    find_study,
     is_there,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.terminal.streams import colour_ok, say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line
 from bertdistill.engine.contract.facts import Prepared
