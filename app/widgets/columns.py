@@ -59,15 +59,17 @@ class Layout:
 def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
     """Place columns in `width` cells after the gutter; `first` columns after the pinned one are scrolled away."""
     candidates = [0, *range(1 + first, len(columns))] if columns else []
-    fitting = _fitting([columns[index] for index in candidates], width)
-    wide = _grown([columns[index] for index in candidates[: len(fitting)]], fitting, width)
+    shown = [columns[index] for index in candidates]
+    fitting = _fitting(shown, width)
+    if len(fitting) < len(candidates):
+        width -= 2  # for the sign that more columns are at the right
+        fitting = _fitting(shown, width)
+    wide = _grown(shown, fitting, width)
     places, at = [], 1
-    for index, shown in zip(candidates, wide, strict=False):
-        places.append((index, at, shown))
-        at += shown + 1
-    whole = len(wide) == len(candidates) and all(
-        shown >= columns[index].width for index, shown in zip(candidates, wide, strict=True)
-    )
+    for index, cells in zip(candidates, wide, strict=False):
+        places.append((index, at, cells))
+        at += cells + 1
+    whole = len(wide) == len(shown) and all(map(int.__ge__, wide, (column.width for column in shown)))
     return Layout(tuple(places), left=first > 0, right=bool(columns) and not whole)
 
 
@@ -87,7 +89,7 @@ def _fitting(columns: Sequence[Column], width: int) -> list[int]:
 def _grown(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[int]:
     """The widths with the cells that are left, shared by the columns that grow."""
     found, spare = list(widths), width - sum(widths) - len(widths)
-    growing = [place for place, column in enumerate(columns) if column.grow]
+    growing = [place for place, column in enumerate(columns[: len(widths)]) if column.grow]
     while spare > 0 and growing:
         share = max(1, spare // len(growing))
         for place in tuple(growing):

@@ -116,7 +116,8 @@ def _cell(
             return Cell(fmt.loss(losses[trial.number]) if trial.number in losses else fmt.NONE)
         case "gain":
             gain = view.gain.get(trial.number)
-            return Cell(fmt.gain(gain), "good" if gain and gain > 0 else "bad" if gain and gain < 0 else "dim")
+            words = fmt.gain(gain)
+            return Cell(words, "dim" if words in ("", "0") else "bad" if words.startswith("-") else "good")
         case "p_frontier":
             return Cell(chance_words(view, trial))
         case "note":
