@@ -40,11 +40,11 @@ COLUMNS = (
     Column("study", "study", 20),
     Column("state", "state", 12),
     Column("trials", "trials", 7, "right"),
+    Column("top", "best", 16),
+    Column("smallest", "smallest", 8, "right"),
     Column("progress", "progress", 15, "right"),
     Column("left", "left", 8, "right"),
     Column("frontier", "frontier", 8, "right"),
-    Column("top", "best", 16),
-    Column("smallest", "smallest", 8, "right"),
     Column("best", "best points", 24, grow=True),
     Column("hypervolume", "hypervolume", 14),
     Column("note", "note", 20),
@@ -148,14 +148,14 @@ is closed: the runner and its workers are separate processes.
             Cell(safe_line(study.name, 60), "bright"),
             _state(view, live, alive=news.runner.alive, ascii_only=ascii_only),
             Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
+            Cell(_top(view)),
+            Cell(_smallest(view)),
             Cell(
                 f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}",
                 "accent" if live else "dim",
             ),
             Cell(_left(view, live)),
             Cell(str(len(view.frontier))),
-            Cell(_top(view)),
-            Cell(_smallest(view)),
             Cell(_best(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
             Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
@@ -166,7 +166,7 @@ is closed: the runner and its workers are separate processes.
     @property
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
-            return [column for column in COLUMNS if column.key not in ("top", "smallest")]
+            return COLUMNS
         named = {column.key: column for column in COLUMNS}
         first, *others = (named[key] for key in LISTED)
         return [replace(first, width=14, grow=True), *others]

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from bertdistill.app.text.format import NONE
 
-_LEAST = 3
+_LEAST = 8
 """Minimum cells of a cut column at the right edge."""
 _TITLE, _WORD = 18, 12
 """Most cells that a name, or a word below it, asks for: `transformer.layers`, `transformer`."""
@@ -35,8 +35,10 @@ def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
     """
     known = list(words)
     longest = max(map(cell_len, known), default=0)
-    align: Literal["left", "right"] = "right" if all(map(_is_number, known)) else "left"
-    return Column(key, title, max(6, min(_TITLE, cell_len(title)), min(_WORD, longest)), align)
+    width = max(7, min(_TITLE, cell_len(title)), min(_WORD, longest))
+    if all(map(_is_number, known)):
+        return Column(key, title, width, "right")
+    return Column(key, title, width, grow=longest > width, most=min(longest, 2 * _TITLE))
 
 
 def _is_number(word: str) -> bool:

@@ -39,6 +39,8 @@ def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: 
                 found.append(Column(name, title, 24, grow=True))
             case "note":
                 found.append(Column(name, title, 16, grow=True, most=40))  # `dominated by #12`
+            case "loss" | "gain":
+                found.append(Column(name, title, max(6, len(title)), "right"))
             case "tags" | "origin":
                 found.append(Column(name, title, 12))
             case _:

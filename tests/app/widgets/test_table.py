@@ -418,7 +418,7 @@ def test_columns_that_grow_share_what_is_left() -> None:
 @pytest.mark.parametrize(
     ("title", "words", "shape"),
     [
-        ("C", (), (6, "right")),
+        ("C", (), (7, "right")),
         ("family", ("linear", "transformer"), (11, "left")),
         ("transformer.layers", ("1", "–"), (18, "right")),
         ("transformer.learning_rate", (), (18, "right")),
