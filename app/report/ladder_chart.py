@@ -14,14 +14,15 @@ SPANS = 20
 """Sizes whose largest is this many times their smallest are drawn on a logarithmic axis."""
 
 
-def ladder_axes(found: Ladder) -> tuple[Axis, Axis]:
+def ladder_axes(found: Ladder, *, ascii_only: bool = False) -> tuple[Axis, Axis]:
     """Size, and the score with a line at the teacher's."""
     sizes = [size for one in found.rungs if (size := one.costs.get(found.size))]
     teacher = found.teacher.scores.get(found.split) if found.teacher is not None else None
     lines = () if teacher is None else ((teacher.value, f"teacher {fmt.metric(found.score, teacher.value)}"),)
     log = bool(sizes) and max(sizes) > SPANS * min(sizes)
-    x = Axis(f"{safe_line(found.size, 30)} ↓", "minimize", lambda value: fmt.metric(found.size, value), log=log)
-    return x, Axis(f"{safe_line(found.score, 30)} ↑", "maximize", lambda v: f"{v:.4g}", lines=lines)
+    less, more = (fmt.arrow(way, ascii_only=ascii_only) for way in ("minimize", "maximize"))
+    x = Axis(f"{safe_line(found.size, 30)} {less}", "minimize", lambda value: fmt.metric(found.size, value), log=log)
+    return x, Axis(f"{safe_line(found.score, 30)} {more}", "maximize", lambda v: f"{v:.4g}", lines=lines)
 
 
 def ladder_points(found: Ladder) -> tuple[list[Point], list[Rung], tuple[str, ...]]:
@@ -48,4 +49,4 @@ def ladder_drawing(found: Ladder, look: Look, *, chosen: Rung | None = None) -> 
     """The rungs in the plane of score and size, with a cursor on one of them."""
     points, rungs, groups = ladder_points(found)
     cursor = next((place for place, one in enumerate(rungs) if one is chosen), None)
-    return frontier_drawing(points, *ladder_axes(found), look, cursor=cursor, groups=groups)
+    return frontier_drawing(points, *ladder_axes(found, ascii_only=look.ascii_only), look, cursor=cursor, groups=groups)

@@ -72,6 +72,11 @@ class LineTable(ScrollView, can_focus=True):
             color: $block-cursor-foreground;
             text-style: $block-cursor-text-style;
         }
+        &:ansi:focus > .line-table--cursor {
+            background: ansi_default;
+            color: ansi_default;
+            text-style: reverse;
+        }
         & > .line-table--dim { color: $text-muted; }
         & > .line-table--bright { text-style: bold; }
         & > .line-table--good { color: $text-success; }
