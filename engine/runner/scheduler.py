@@ -160,7 +160,7 @@ class Scheduler:
             return _prepares_alone(session, study.id)
 
     def _has_place(self, study: Study) -> bool:
-        """Whether it could start something if nothing else ran: nobody waits for a machine that is away."""
+        """Whether it could start something if nothing else ran: what is away holds no other study up."""
         slots = self.free_slots(self.lookups.spec(study), study, ())
         return any(not self.launcher.busy(slot) for slot in slots)
 
