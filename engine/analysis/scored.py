@@ -61,6 +61,7 @@ class Gap:
     interval: Interval | None
     """From the predictions of both for the same examples, widened by the spread over seeds."""
 
+
 def score_of(numbers: Sequence[int], split: Split, name: str) -> Score | None:
     scored = [number for number in numbers if number in split.scores]
     if not scored:
