@@ -20,7 +20,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "repeats": "trials of the same point with other seeds (*repeats*), or null",
         "p_frontier": "probability that its point is on the frontier of true scores; null if unknown, and in `follow`",
         "luck": "how far the first score that varies should fall when it is measured again; null as `p_frontier`",
-        "intervals": "95 % interval of each score that varies, by metric; empty where nothing is known",
+        "intervals": "95 % interval of each score that varies, by metric, of repeats that of their mean; else empty",
         "feasible": "whether it reaches every threshold, or null while it has no rank",
         "dominated_by": "nearest frontier trial that is better in everything, or null",
         "gain": "what it added to the hypervolume when it finished (share of the unit box), or null",
