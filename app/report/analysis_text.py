@@ -104,7 +104,7 @@ def gap_text(metric: str, gap: Difference | None) -> str:
     if gap is None:
         return ""
     sign = "+" if gap.absolute > 0 else "-" if gap.absolute < 0 else ""
-    size = fmt.metric(metric, abs(gap.absolute))
+    size = fmt.spread(metric, abs(gap.absolute))
     return f"{sign}{size}" + (f" ({gap.percent:+.1f} %)" if gap.percent else "")
 
 

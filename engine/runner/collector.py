@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, size_of
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher
 from bertdistill.engine.runner import retention, settle
@@ -116,7 +116,7 @@ class Collector:
             self._store(attempts, now)
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - whose doing it was shows when each is tried by itself
+        except Exception:  # noqa: BLE001 - which attempt is to blame shows when each is tried by itself
             for attempt in attempts:
                 with self.at_study(attempt.study_id):
                     self._store([attempt], now)
@@ -163,7 +163,4 @@ class Collector:
             retention.finish(self.db, self.workspace, attempt.trial_id, now=now)
 
     def _size(self, attempt: Attempt) -> int:
-        try:
-            return self.paths(attempt).events.stat().st_size
-        except OSError:
-            return 0
+        return size_of(self.paths(attempt).events)
