@@ -52,8 +52,6 @@ class Certainty:
     """95 % of the hypervolume of true scores."""
     examples: int = 0
     """Examples whose single results are known; 0 where only seeds are."""
-    seed_spread: float | None = None
-    """Standard deviation of `metric` over seeds, pooled over the study; None where no point was repeated."""
     errors: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """By metric, the covariance of the points in the order of `intervals`."""
 
@@ -100,7 +98,6 @@ def certainty(
         first.metric,
         _volume([points[place] for place in fit], aims, drawn),
         max((len(one.moves[0]) for one in chosen if one.moves), default=0),
-        None if (between := noise.seed_variance(chosen)) is None else math.sqrt(between),
         errors,
     )
 
