@@ -46,6 +46,7 @@ PLACES: dict[str, str] = {
     "annotate": "In note and tags",
     "copying": "In the copy dialogue",
     "reading": "In the help",
+    "brush": "In parallel coordinates",
     "filter": "In the filter",
     "columns": "In the choice of columns",
 }
@@ -238,6 +239,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("turn-back", "left_square_bracket", "turn(-1)", "Previous parameter, axes or trial", ("analysis",), "view"),
     Action("slice-metric", "Y", "metric", "Next metric of the slices", ("analysis",), "view", 4, "metric"),
     Action("axes", "C", "axes", "Choose the axes", ("analysis",), "view", 4, "axes"),
+    Action("brush-range", "space", "range", "Begin a range of this axis, or end it", ("brush",), "chart", 1, "range"),
+    Action("brush-up", "up,k", "along(1)", "Up the axis", ("brush",), "chart", 2, "move", palette=False),
+    Action("brush-down", "down,j", "along(-1)", "Down the axis", ("brush",), "chart", 2, "move", palette=False),
+    Action("brush-left", "left,h", "other_axis(-1)", "Axis to the left", ("brush",), "chart", palette=False),
+    Action(
+        "brush-right", "right,l", "other_axis(1)", "Axis to the right", ("brush",), "chart", 3, "axis", palette=False
+    ),
     Action("order-by-gain", "s", "order", "Sort by gain, or as they ended", ("analysis",), "view", 4, "sort"),
     Action("cut-up", "plus", "cut(1)", "Cut of mostly correct answers up", ("analysis",), "view", 4, "cut"),
     Action("cut-down", "minus", "cut(-1)", "Cut of mostly correct answers down", ("analysis",), "view", 5, "cut"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -388,7 +389,7 @@ class BertDistill(App[None]):
 
         `refused` says that in the place of this app, as a dialogue that keeps what was typed.
         """
-        self._acts[work] = time.monotonic()
+        self._acts[work] = math.inf  # until it begins: loading what it needs takes seconds on a busy machine
         self.run_worker(partial(self._act, work, done, refused), thread=True, group="act", exit_on_error=False)
 
     def _act(
@@ -397,6 +398,8 @@ class BertDistill(App[None]):
         done: Callable[[Found], str | None] | None,
         refused: Callable[[Exception], None] | None,
     ) -> None:
+        _load_actions()
+        self._acts[work] = time.monotonic()
         try:
             result = work()
         except BertDistillError as error:
@@ -497,6 +500,12 @@ class BertDistill(App[None]):
         """What going back means is for the screen to say; Textual's own would leave the last screen, too."""
         if isinstance(self.screen, LiveScreen):
             self.screen.action_back()
+
+    def filter_study(self, name: str, text: str) -> None:
+        """Let the open screen of that study show only what matches."""
+        for screen in self.screen_stack:
+            if getattr(screen, "study_name", "") == name and hasattr(screen, "filter_by"):
+                screen.filter_by(text)
 
     def leave_screen(self) -> None:
         """One screen back; at the end of all ways back are the studies, which stay."""
