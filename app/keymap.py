@@ -217,6 +217,7 @@ ACTIONS: tuple[Action, ...] = (
     _pane("pane-compare-curves", "2", "curves", "Curves", "compare"),
     # ---- all series
     Action("all-series", "V", "all_series", "Every series in small charts", ("study", "trial", "compare"), "view"),
+    Action("filter-series", "slash", "filter", "Only series whose names match", ("series",), "view", 4, "filter"),
     Action("maximise-series", "enter", "open", "This chart alone, or all", ("series",), "view", 1, "maximise"),
     Action("series-right", "right,l", "step(1, 0)", "Chart to the right", ("series",), "view", palette=False),
     Action("series-left", "left,h", "step(-1, 0)", "Chart to the left", ("series",), "view", palette=False),
@@ -338,6 +339,7 @@ ACTIONS: tuple[Action, ...] = (
         "new-pane", "f6,ctrl+t", "next_pane", "Form or findings, where only one fits", ("new",), "view", 2, "form/plan"
     ),
     Action("new-other", "f4,ctrl+o", "other", "Choose another config", ("new",), "study", 3, "configs"),
+    Action("edit-file", "f8", "edit_file", "Edit the study file in $EDITOR", ("new",), "study"),
     Action("new-previous", "up", "field(-1)", "Field above", ("new",), "view", palette=False),
     Action("new-next", "down", "field(1)", "Field below", ("new",), "view", palette=False),
     # ---- workers

@@ -117,7 +117,9 @@ class BertDistill(App[None]):
         self._glances: dict[str, Glance] | None = None
         """The studies at the last look, for alerts; None before the first."""
         self._had_focus: Widget | None = None
-        self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
+        self._keys = KeyOrder(
+            self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending, is_loading=self._is_loading
+        )
         self._is_storing = self._is_styled = False
         self._unstored: set[str] = set()
         self._acts: dict[Callable[[], Any], float] = {}
@@ -351,6 +353,10 @@ class BertDistill(App[None]):
             owner, _, name = next(self._bound(event.key), (None, None, ""))
             return owner is focused and name in MOVEMENTS
         return event.is_printable and is_typing(focused)
+
+    def _is_loading(self) -> bool:
+        """Whether an action waits for its code."""
+        return math.inf in self._acts.values()
 
     def _is_pending(self) -> bool:
         """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""
