@@ -116,7 +116,7 @@ series whose names match a pattern: `loss` for all that have it in their names, 
         pages = -(-len(self._names) // self._count)
         text.append(" ".join(f"#{number}" for number in self.numbers))
         page = f", page {self._first // self._count + 1} of {pages}" if pages > 1 else ""
-        which = f" that match {safe_line(self._pattern, 60)}" if self._pattern else ""
+        which = f" like {safe_line(self._pattern, 60)}" if self._pattern else ""
         return text.append(f"  {len(self._names)} series{which}{page}")
 
     def _empty_words(self) -> str:
