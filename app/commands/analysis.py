@@ -191,6 +191,7 @@ def analysis(
     short = [*SHORT, "transfer"] if spec is not None and spec.transfer else SHORT
     found = {name: PARTS[name](asked) for name in short}
     value = {"study": view.study.name, **{name: one[2] for name, one in found.items()}}
+    value["hypervolume_interval"] = None if view.certainty is None else view.certainty.hypervolume
     _print("\n\n".join(one[0] for one in found.values()), [], value, as_json=as_json, as_csv=False)
 
 

@@ -281,7 +281,7 @@ def status(
 
     ws = workspace(where)
     with reading(ws) as db:
-        found = read_status(db, ws, archived=archived)
+        found = read_status(db, ws, archived=archived, sure=as_json or as_csv)
     if as_json and not as_csv:
         show(json_text(found))
     else:

@@ -56,7 +56,9 @@ def entries_table(found: Survey) -> Table:
         cells = [part for split in splits for part in (score if split == found.split else ["", ""])]
         rows.append(["teacher", "", "1×", *cells, "", "", "100 %", *("" for _ in costs)])
         kinds.append("teacher")
-    return Table(tuple(columns), tuple(map(tuple, rows)), tuple(kinds))
+    kept = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
+    shown = tuple(tuple(row[place] for place in kept) for row in rows)
+    return Table(tuple(columns[place] for place in kept), shown, tuple(kinds))
 
 
 def _pruned(found: Survey) -> bool:
@@ -141,7 +143,7 @@ def published_table(data: str) -> Table:
 
 def sentence(found: Survey) -> str:
     """Which small BERTs are the best, in one sentence: each winner once, with its own compression."""
-    named = {one.entry.method: (one.entry, one.ties) for one in reversed(found.best) if one.entry is not None}
+    named = {one.entry.numbers: (one.entry, one.ties) for one in reversed(found.best) if one.entry is not None}
     if not named:
         return f"No method is {factor_words(found.best[0].factor)} smaller than the teacher yet."
     parts = []

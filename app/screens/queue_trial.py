@@ -36,8 +36,8 @@ from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import StudyState, Trial
 
 COLUMNS = (
-    Column("parameter", "parameter", 16),
-    Column("value", "value", 12),
+    Column("parameter", "parameter", 16, grow=True, most=30),
+    Column("value", "value", 12, grow=True, most=28),
     Column("baseline", "baseline", 12),
     Column("space", "search space", 24, grow=True),
 )
