@@ -181,7 +181,7 @@ class Chart(Widget, can_focus=True):
 
     def legend(self, words: Iterable[Word]) -> Text:
         """These parts of a legend in the colours that they explain; none is cut at the edge of the pane."""
-        colours, room = self.look.palette, self.size.width - 4
+        colours, room = self.look.palette, (self.size.width or 1000) - 4
         text = Text()
         for word in words:
             if text and text.cell_len + cell_len(word.text) + 2 > room:
