@@ -15,15 +15,8 @@ from bertdistill.app.commands.ladder import (
     deliver,
     verify_trials,
 )
-from bertdistill.app.commands.session import (
-    CsvOption,
-    JsonOption,
-    WorkspaceOption,
-    find_study,
-    page_of_output,
-    reading,
-    workspace,
-)
+from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, page_of_output, workspace
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.terminal.streams import say
 
 if TYPE_CHECKING:

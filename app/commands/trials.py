@@ -13,12 +13,11 @@ from bertdistill.app.commands.session import (
     JsonOption,
     StudyOption,
     WorkspaceOption,
-    find_study,
     find_trial,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.commands.studies import AnyStudy, StudyName
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show, show_rows, who

@@ -85,6 +85,7 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "progress": view.progress(),
         "hypervolume": view.hypervolume,
         "hypervolume_interval": _pair(None if view.certainty is None else view.certainty.hypervolume),
+        "p_frontier": likely(view),
         "diagnosis": view.study.diagnosis,
         "weak_teacher": view.weak_teacher,
         "note": view.outline.note,
@@ -94,6 +95,14 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "created_at": view.study.created_at,
         "finished_at": view.study.finished_at,
     }
+
+
+def likely(view: StudyView) -> dict[str, float] | None:
+    """The points that are or may be on the frontier, with the probability of each."""
+    found = view.certainty
+    if found is None:
+        return None
+    return {str(number): chance for number, chance in found.on_frontier.items() if found.plausible(number)}
 
 
 def _pair(found: tuple[float, float] | None) -> list[float] | None:

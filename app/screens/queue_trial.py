@@ -27,7 +27,7 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.scenarios import NO_BASELINE
 from bertdistill.engine.contract.errors import InvalidRequest
-from bertdistill.engine.runner.rules import used
+from bertdistill.engine.runner.budget import used
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.reruns import Forecast, filled, forecast_queued
 from bertdistill.engine.study.space import Parameter, active, coerce, contains, describe

@@ -77,7 +77,8 @@ def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
 
 def _fitting(columns: Sequence[Column], width: int) -> list[int]:
     """The widths of the columns that fit. The last one may be cut, unless it holds numbers: a cut number misleads."""
-    widths, at = [], 1
+    widths = list[int]()
+    at = 1
     for column in columns:
         room = min(column.width, width - at)
         cut = room < column.width and (column.align == "right" and bool(widths))

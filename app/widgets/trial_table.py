@@ -29,7 +29,7 @@ TONES: dict[str, Tone] = {
 def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
     """Columns with the number first; the one sorted by has an arrow."""
     arrow = {False: ("▾", "v"), True: ("▴", "^")}[reverse][ascii_only]
-    found, choices = [Column("trial", "#", 5, "right")], {p.name: p.choices for p in view.outline.search}
+    found, choices = [Column("trial", "#", 5, "right")], view.outline.searched
     for name in names:
         title = name + (f" {arrow}" if name == sort else "")
         match name:

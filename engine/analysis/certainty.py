@@ -94,7 +94,7 @@ def certainty(
             one.first: {name: _interval(one.means[name], errors[name][place, place]) for name in errors}
             for place, one in enumerate(points)
         },
-        {one.first: 0.0 for one in points} | _chances(points, near, aims, drawn),
+        {one.first: 0.0 for one in points} | _chances(points, near, aims, uncertain, drawn),
         {points[p].first: float(fall) - _value(points[p], first) for p, fall in zip(near, falls, strict=True)},
         first.metric,
         _volume([points[place] for place in fit], aims, drawn),
@@ -156,11 +156,17 @@ def _true(
 
 
 def _chances(
-    points: Sequence[Repeats[int]], near: Sequence[int], aims: Sequence[Objective], drawn: Array
+    points: Sequence[Repeats[int]],
+    near: Sequence[int],
+    aims: Sequence[Objective],
+    uncertain: Sequence[Objective],
+    drawn: Array,
 ) -> dict[int, float]:
-    exact = [column for column in range(len(aims)) if (drawn[:, :, column] == drawn[0, :, column]).all()]
-    if len(aims) == 2 and len(exact) == 1:
-        found = noise.frontier_of(drawn[0, :, exact[0]], drawn[:, :, 1 - exact[0]])
+    """A draw of a score that misses its threshold is infinite, so the costs are read from the points."""
+    exact = [column for column, objective in enumerate(aims) if objective not in uncertain]
+    if len(aims) == 2 and exact:
+        costs = np.array([_value(points[place], aims[exact[0]]) for place in near])
+        found = noise.frontier_of(costs, drawn[:, :, 1 - exact[0]])
     else:
         found = noise.frontier_of_many(drawn)
     return {points[place].first: float(chance) for place, chance in zip(near, found.mean(0), strict=True)}

@@ -1,7 +1,6 @@
 """A run as the records of a `.wandb` file tell it (wandb/proto/wandb_internal.proto). It reads no file.
 
-Nearly every record is a row of numbers with names that came before, so those are read with one regular expression; any
-other one is read field by field.
+Nearly every record is a row of numbers, which `wandb_rows` reads at once; any other one is read field by field.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from bertdistill.engine.contract.logged import scalars
 from bertdistill.engine.interchange.protobuf import Field, fields, message, signed, text, varint
 from bertdistill.engine.interchange.readers.reader import flattened, kind_of
+from bertdistill.engine.interchange.readers.wandb_rows import RowReader
 from bertdistill.engine.interchange.records import UNFINISHED, RunRecord
 from bertdistill.store.rows import TrialState
 
@@ -34,8 +33,6 @@ WORDS: Mapping[str, float | None] = {
     '"-Infinity"': None,
 }
 _INTERRUPTED = 255
-_NUMBERS = re.compile(rb"\x0a[\x00-\x7f]([\x0a\x12][\x00-\x7f][^\x82]*?)\x82\x01[\x00-\x7f]([-+0-9.eE]+)")
-"""An item: its length, its name, the tag of `value_json` and a number. Lengths are checked by their sum."""
 _STEP = re.compile(rb"\x12[\x00-\x0b](?:\x08([\x80-\xff]{0,9}[\x00-\x7f]))?")
 _TEXTS = {1: "run_id", 3: "project", 8: "name", 9: "notes"}
 _ATTRIBUTES = {2: "entity", 6: "group", 7: "job_type", 12: "sweep", 13: "host"}
@@ -83,8 +80,10 @@ class WandbRun:
     summary: dict[str, bytes] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     _names: dict[bytes, str] = field(default_factory=dict)
-    _newest: dict[bytes, bytes] = field(default_factory=dict)
-    """Numbers of summaries that are not in `summary` yet."""
+    _histories: RowReader = field(default_factory=RowReader)
+    _summaries: RowReader = field(default_factory=RowReader)
+    _newest: dict[tuple[bytes, ...], tuple[bytes, ...]] = field(default_factory=dict)
+    """Rows of summaries that are not in `summary` yet: the newest of each set of names, oldest first."""
 
     def take(self, number: int, held: Field) -> None:
         """A field of a Record that is neither history nor summary."""
@@ -118,22 +117,21 @@ class WandbRun:
 
     def take_summary(self, summary: bytes) -> None:
         """The newest values, of which the last of each name remains."""
-        found = _NUMBERS.findall(summary)
-        if _length(found) == len(summary):
-            self._newest.update(found)
+        names, values, end = self._summaries.read(summary)
+        if end == len(summary):
+            self._newest.pop(names, None)
+            self._newest[names] = values
         else:
             self._settle()
             self._update(self.summary, summary)
 
     def items(self, history: bytes) -> tuple[list[tuple[str, float]], Items, int]:
         """Numbers of a HistoryRecord by name, its other items, and its step."""
-        found = _NUMBERS.findall(history)
-        length = _length(found)
-        tail = _STEP.fullmatch(history, length) if length < len(history) else None
-        if length == len(history) or tail is not None:
+        names, values, end = self._histories.read(history)
+        tail = _STEP.fullmatch(history, end) if end < len(history) else None
+        if end == len(history) or tail is not None:
             step = varint(tail[1], 0)[0] if tail is not None and tail[1] else 0
-            names = self._names
-            return [(names.get(head) or self._name(head), float(value)) for head, value in found], [], step
+            return list(zip(self._decoded(names), map(float, values), strict=True)), [], step
         numbers, others, step = [], Items(), 0
         for number, held in fields(history):
             if number == 1:
@@ -148,7 +146,8 @@ class WandbRun:
 
     def _settle(self) -> None:
         """The numbers of summaries under their names."""
-        self.summary |= {self._name(head): value for head, value in self._newest.items()}
+        for names, values in self._newest.items():
+            self.summary |= zip(self._decoded(names), values, strict=True)
         self._newest = {}
 
     def _update(self, values: dict[str, bytes], record: bytes) -> None:
@@ -160,11 +159,9 @@ class WandbRun:
             elif number == 2:
                 values.pop(self._item(message(held))[0], None)
 
-    def _name(self, head: bytes) -> str:
-        found = self._names.get(head)
-        if found is None:
-            found = self._names[head] = self._item(head)[0]
-        return found
+    def _decoded(self, names: Sequence[bytes]) -> list[str]:
+        known = self._names
+        return [known.get(name) or known.setdefault(name, self._item(name)[0]) for name in names]
 
     def _item(self, item: bytes) -> tuple[str, bytes]:
         """Name and JSON of a HistoryItem, SummaryItem or ConfigItem; nested names are joined by slashes."""
@@ -218,8 +215,3 @@ class WandbRun:
         if self.exit == _INTERRUPTED:
             return TrialState.STOPPED, "interrupted", ""
         return TrialState.FAILED, "crashed", f"exit status {self.exit}"
-
-
-def _length(items: Sequence[tuple[bytes, bytes]]) -> int:
-    """Bytes of items as `_NUMBERS` finds them, if nothing is between them."""
-    return 5 * len(items) + sum(map(len, chain.from_iterable(items)))
