@@ -166,7 +166,8 @@ is closed: the runner and its workers are separate processes.
     @property
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
-            return COLUMNS
+            said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
+            return [column for column in COLUMNS if column.key not in said]
         named = {column.key: column for column in COLUMNS}
         first, *others = (named[key] for key in LISTED)
         return [replace(first, width=14, grow=True), *others]
