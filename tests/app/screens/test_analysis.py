@@ -437,7 +437,7 @@ async def test_errors_of_the_best_frontier_trial(ws: Workspace, importances: Chi
         await pilot.press("6")
         await shown(pilot, "#0: 5 questions, cut at F1 0.5")
         assert [0] == answers.asked
-        assert row(pilot, "right").startswith("right 1 20.0% ██")
+        assert row(pilot, "right").startswith("right 1 20.0% ━━")
         assert "mostly correct 1 20.0%" in row(pilot, "mostly")
         assert "Examples: wrong (4)" in words_on(pilot)
         await pilot.press("g")
