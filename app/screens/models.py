@@ -44,7 +44,7 @@ from bertdistill.store.rows import ModelAlias, ModelVersion, Study, Trial
 COLUMNS = (
     Column("model", "model", 20, grow=True, most=40),
     Column("state", "state", 11),
-    Column("score", "report score", 14),
+    Column("score", "report score", 15),
     Column("aliases", "aliases", 12, grow=True),
     Column("params", "params", 7, "right"),
     Column("latency", "latency", 9, "right"),
