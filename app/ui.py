@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.terminal_theme import TerminalTheme
@@ -85,6 +86,8 @@ class BertDistill(App[None]):
     """The terminal app on one workspace."""
 
     CSS_PATH = "ui.tcss"
+    LATER_CSS = Path(__file__).with_name("later.tcss")
+    """Styles of everything behind the first screen."""
     TITLE = "bertdistill-tui"
     PLACE = "app"
     BINDINGS: ClassVar = bindings("app")
@@ -116,7 +119,7 @@ class BertDistill(App[None]):
         """The studies at the last look, for alerts; None before the first."""
         self._had_focus: Widget | None = None
         self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
-        self._is_storing = False
+        self._is_storing = self._is_styled = False
         self._unstored: set[str] = set()
         self._acts: dict[Callable[[], Any], float] = {}
         """What is being done, with when it began."""
@@ -160,6 +163,17 @@ class BertDistill(App[None]):
         chain = self.screen.focus_chain
         if chain:
             self.screen.set_focus(self._had_focus if self._had_focus in chain else chain[0])
+
+    def push_screen(self, *screen: Any, **options: Any) -> Any:
+        if len(self.screen_stack) > 1:  # what is below is Textual's own screen and our first one
+            self._style_the_rest()
+        return super().push_screen(*screen, **options)
+
+    def _style_the_rest(self) -> None:
+        """Once; another theme parses all that was read."""
+        if not self._is_styled:
+            self._is_styled = True
+            self.stylesheet.read(self.LATER_CSS)
 
     @property
     def is_plain(self) -> bool:
@@ -285,6 +299,7 @@ class BertDistill(App[None]):
                 gc.freeze()
                 gc.enable()
                 self.set_timer(READY_SECONDS, partial(self.run_worker, _load_actions, thread=True, group="ready"))
+                self.set_timer(READY_SECONDS, self._style_the_rest)
         else:
             self.call_later(self._poll)  # the screen on top could not be read meanwhile
 
