@@ -45,7 +45,7 @@ COLUMNS = (
     Column("model", "model", 20, grow=True, most=40),
     Column("state", "state", 11),
     Column("score", "report score", 15),
-    Column("aliases", "aliases", 12, grow=True),
+    Column("aliases", "aliases", 12),
     Column("params", "params", 7, "right"),
     Column("latency", "latency", 9, "right"),
     Column("trial", "trial", 16),
