@@ -119,7 +119,7 @@ seconds; everything else follows the study live.
         for place, name in enumerate(names, start=1):
             self._starts[name] = text.cell_len
             if name == self.current:
-                text.append(f"[{place} {name}]", "bold reverse")
+                text.append(f"[{place} {name}]", "bold reverse" if self.ui.is_plain else "bold underline cyan")
             else:
                 text.append(f" {place} {name} " if whole else f" {place} ", "dim")
         self.query_one("#analysis-tabs", Line).say(text)
@@ -238,6 +238,10 @@ seconds; everything else follows the study live.
 
         question = "Axes; parameters come first:"
         self.ui.push_screen(ChooseColumns(self.parallel.known, self.parallel.names, question), answered)
+
+    def action_back(self) -> None:
+        if not self.tab.leave():
+            super().action_back()
 
     def action_maximise(self) -> None:
         """The chart, or the list that has the focus, gets the room of the others."""

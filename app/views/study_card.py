@@ -97,11 +97,12 @@ def smaller(metric: str, value: float | None, other: float | None, *, least: flo
     known = METRICS.get(metric)
     if known is None or known.direction != "minimize" or not value or not other or other / value < least:
         return ""
-    return f"{other / value:.3g} times smaller"
+    times = other / value
+    return f"{times:,.0f} times smaller" if times >= 100 else f"{times:.3g} times smaller"
 
 
 def _several(view: StudyView) -> bool:
-    return any(parameter.name == "family" and len(parameter.choices) > 1 for parameter in view.outline.search)
+    return len(view.outline.searched.get("family", ())) > 1
 
 
 def _running(view: StudyView, trial: Trial) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
+from rich.cells import cell_len
 from rich.color import Color as Paint
 from rich.segment import Segment
 from rich.style import Style
@@ -31,6 +32,9 @@ _SHADES: dict[str, tuple[str, float]] = {
     "baseline": ("text-warning", 1.0),
     "running": ("text-primary", 1.0),
     "reference": ("text-secondary", 1.0),
+    "tied": ("text-success", 0.8),
+    "cascade": ("text-primary", 1.0),
+    "screened": ("foreground", 0.6),
     "dominated": ("foreground", 0.6),
     "infeasible": ("foreground", 0.35),
     "line": ("foreground", 0.5),
@@ -179,10 +183,12 @@ class Chart(Widget, can_focus=True):
         return strip.apply_style(self.rich_style)
 
     def legend(self, words: Iterable[Word]) -> Text:
-        """These parts of a legend in the colours that they explain."""
-        colours = self.look.palette
+        """These parts of a legend in the colours that they explain; none is cut at the edge of the pane."""
+        colours, room = self.look.palette, (self.size.width or 1000) - 4
         text = Text()
         for word in words:
+            if text and text.cell_len + cell_len(word.text) + 2 > room:
+                continue  # a shorter one may still fit
             colour = (COLOURS if colours is None else colours).get(word.key)
             paint = Paint.from_rgb(*colour) if isinstance(colour, tuple) else colour
             style = (

@@ -28,6 +28,9 @@ SCORED = "scored.npy"
 CLASS_LOGITS = "logits.npy"
 """Next to them, of a classifier: its logits of the validation examples in their order, (examples, labels) float32."""
 
+PRECISIONS = "precisions"
+"""Kind of the caches that say which number format is faster on a machine. All its attempts must compute alike."""
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -142,6 +145,14 @@ def open_regular(path: Path) -> int:
         return descriptor
     os.close(descriptor)
     raise OSError(f"{path} is not a regular file")
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file of a run folder; 0 if there is none. A link is not followed: it is never read either."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def read_object(path: Path) -> dict[str, Any]:

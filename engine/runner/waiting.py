@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bertdistill.engine.launch.slots import Capacity
-from bertdistill.engine.runner.rules import (
-    out_of_hours,
-    place_in_queue,
-    preparation_slots,
-    runs_alone,
-    slot_settings,
-    used,
-)
+from bertdistill.engine.runner.budget import used
+from bertdistill.engine.runner.rules import out_of_hours, place_in_queue, preparation_slots, runs_alone, slot_settings
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 

@@ -16,8 +16,9 @@ from bertdistill.engine.contract.errors import ActionRefused, ConfigError, Inval
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.machines import LOCAL, read_machines
 from bertdistill.engine.runner import requests
+from bertdistill.engine.runner.budget import UNDONE
 from bertdistill.engine.runner.lease import RunnerStatus, ensure_runner, runner_status
-from bertdistill.engine.runner.rules import UNDONE, launched
+from bertdistill.engine.runner.rules import launched
 from bertdistill.engine.steering.changes import (
     REPORT,
     archive_study,

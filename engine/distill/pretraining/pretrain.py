@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,8 @@ from bertdistill.engine.distill.pretraining.objective import Objective
 from bertdistill.engine.distill.pretraining.texts import corpus_features
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.training import checkpoints
-from bertdistill.engine.distill.training.train import Job, choose_precision, train
+from bertdistill.engine.distill.training.precision import choose_precision, width_of
+from bertdistill.engine.distill.training.train import Job, train
 from bertdistill.engine.families.phases import pretraining_bytes
 
 VERSION = 1
@@ -95,7 +95,7 @@ def pretrain(run: Run, student: Encoder) -> float:
         training.folder.mkdir(mode=0o700, exist_ok=True)
         made.append(_build(run, wanted, training, temporary))
 
-    build_once(folder, build, run.warn, waiting=_waiting(run))
+    build_once(folder, build, run.warn, run.waiting("pre-training"))
     shutil.rmtree(training.folder, ignore_errors=True)  # weights and optimiser
     student.net.base_model.load_state_dict(load_file(folder / WEIGHTS), strict=False)  # it has no pooler
     if not made:
@@ -108,14 +108,15 @@ def _wanted(run: Run, student: Encoder) -> Pretraining:
     facts, settings = run.spec.prepared, run.spec.settings
     tokenizer = student.tokenizer or open_tokenizer(facts.vocabulary.tokenizer)
     init = None if run.spec.student.init == SCRATCH else Path(facts.init_folder)
+    model = masked_model(student, init, settings.seed)
     return Pretraining(
         as_settings(settings),
         corpus_features(run, facts.corpus, tokenizer, settings.pretrain_max_length),
         Objective(
-            masked_model(student, init, settings.seed),
+            model,
             masking_of(tokenizer, settings.mask_probability).to(run.device),
             open_features(Path(facts.features_of("search", student.units))),
-            choose_precision(settings.precision, run.device),
+            choose_precision(settings.precision, run, width_of(model)),
             padding_id(tokenizer),
         ),
     )
@@ -185,9 +186,3 @@ def _check_room(run: Run, model: MaskedModel) -> None:
             f"{free / 1e9:.2f} GB left",
             hint="free some space (see prune), use a smaller student, or set pretrain_epochs = 0",
         )
-
-
-def _waiting(run: Run) -> Callable[[], None]:
-    """Called again and again while another trial makes the same; raises Stopped."""
-    report = cache(lambda: run.progress("waiting for the same pre-training", "trials"))
-    return lambda: report()(0, 1)
