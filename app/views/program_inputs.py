@@ -69,8 +69,8 @@ def program_notes(spec: StudySpec) -> Iterator[str]:
         sent = _sent_bytes(spec)
         amount = "" if sent is None else f" ({fmt.size(sent)})"
         yield (
-            f"note: {', '.join(far)}: each gets a copy of program.files{amount}, once; the program itself, its packages "
-            "and all other paths must exist there"
+            f"note: {', '.join(far)}: each gets a copy of program.files{amount}, once; the program itself, its "
+            "packages and all other paths must exist there"
         )
 
 
