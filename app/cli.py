@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line and leave the process with its exit status."""
     try:
         gc.disable()  # a tenth of an import would go into looking through new modules
-        from bertdistill.app.commands.root import run
+        from bertdistill.app.commands.start import run
 
         gc.enable()
         status = run(sys.argv[1:] if arguments is None else arguments)

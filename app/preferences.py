@@ -110,11 +110,11 @@ def _user_folder(environ: Mapping[str, str], variable: str, usual: str) -> Path 
 
 def read_config(path: Path, action_ids: Collection[str]) -> Wishes:
     """The config file, or no wishes when there is none; raises ConfigError with every problem on a line."""
+    if not path.exists():
+        return Wishes()
     from bertdistill.engine.contract.errors import ConfigError
     from bertdistill.engine.study.study_text import read_toml
 
-    if not path.exists():
-        return Wishes()
     raw = read_toml(path)
     problems = _problems(raw, action_ids)
     if problems:

@@ -17,6 +17,7 @@ from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
@@ -39,7 +40,7 @@ from bertdistill.app.terminal import terminal
 from bertdistill.app.terminal.alert import alert_sequence
 from bertdistill.app.terminal.key_order import PATIENCE_SECONDS, WAITED_FOR, KeyOrder
 from bertdistill.app.terminal.streams import say, who
-from bertdistill.app.terminal.themes import COLOUR_BLIND, OURS
+from bertdistill.app.terminal.themes import ADDED, OURS, named_colours
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, error_words, pasted, safe, safe_line
 from bertdistill.app.views.alerts import Glance, alerts
@@ -94,7 +95,8 @@ class BertDistill(App[None]):
 
     def __init__(self, options: Options) -> None:
         super().__init__(driver_class=terminal.driver_class())
-        self.register_theme(COLOUR_BLIND)
+        for theme in ADDED:
+            self.register_theme(theme)
         self.options = options
         self.workspace = Workspace(options.workspace)
         self.reader = Reader(self.workspace)
@@ -163,6 +165,12 @@ class BertDistill(App[None]):
     def is_plain(self) -> bool:
         """Whether colour must carry nothing: NO_COLOR, or a palette of the terminal's own."""
         return self.no_color or self.current_theme.ansi
+
+    @property
+    def ansi_theme(self) -> TerminalTheme:
+        """The green of a line of text is that of the table below it."""
+        theme = self.current_theme
+        return super().ansi_theme if theme.ansi else named_colours(theme)
 
     @property
     def ascii_only(self) -> bool:

@@ -1,14 +1,15 @@
 """The price of a frontier: hypervolume on the report split against CPU seconds of workers, preparation counted.
 
     python benchmarks/frontier_price.py SEPARATE.toml SHARED.toml -w WORKSPACE [--seeds 0,1,2] [--trials 40]
-        [--reference 75] [--at 5,10,20,40] [--only-read]
+        [--reference 75] [--at 5,10,20,40] [--only-read] [--picture FILE.svg]
 
 Three variants of one search: `separate`, the first study file; `inherited`, the second one with a supernet and
 `screen = 0`; `screened`, the same with its screening. Each is run with every seed (of sampler, settings and supernet),
 unless the workspace has that study already; `--only-read` runs nothing. Then the trials that were on the frontier of
 the validation split after each number of trials are scored on the report split, as `engine ladder --verify` does, and a
 Markdown table is printed: the area over score above `--reference` and the logarithm of parameters up to the teacher's,
-of the frontier chosen on the validation split and scored on the report split.
+of the frontier chosen on the validation split and scored on the report split. A second table says after how many CPU
+seconds the mean over the seeds reaches shares of what `separate` ends with, for good; `--picture` draws these means.
 
 CPU seconds are those of the workers (attempts of preparation and trials), as the shim recorded them. Every study has a
 workspace of its own, because what one found in the caches of another would be free. The teacher's training is in all of
@@ -23,10 +24,13 @@ import math
 import statistics
 import subprocess
 import sys
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertdistill.app.draw.curves import Curve as Line
+from bertdistill.app.draw.svg_charts import curves_svg
 from bertdistill.engine.analysis.ladder_evidence import read_known, scorable
 from bertdistill.engine.analysis.report_cache import read_scores
 from bertdistill.engine.contract.facts import Prepared
@@ -38,9 +42,11 @@ from bertdistill.engine.study.student import teacher_known
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
-from bertdistill.store.rows import TrialState
+from bertdistill.store.rows import Study, TrialState
 
 VARIANTS = ("separate", "inherited", "screened")
+SHARES = (0.9, 0.95, 0.98, 1.0)
+"""Of the hypervolume that `separate` ends with."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,10 @@ class Curve:
         ]
         return area(scored, reference, self.largest)
 
+    def volumes(self, reference: float) -> list[float]:
+        """On the report split, after each trial."""
+        return [self.volume(count, reference, report=True) for count in range(1, len(self.steps) + 1)]
+
 
 def area(points: Sequence[tuple[float, float]], reference: float, largest: float) -> float:
     """What points of (parameters, score) dominate, in points of score times log10 of parameters."""
@@ -99,6 +109,10 @@ def main() -> int:
     names = {variant: [study_name(variant, seed) for seed in asked.seeds] for variant in VARIANTS}
     found = {variant: [curve(root / name, name) for name in some] for variant, some in names.items()}
     print(table(found, asked.at, asked.reference))
+    means = {variant: mean_curve(curves, asked.reference) for variant, curves in found.items()}
+    print(f"\n{reached(means)}")
+    if asked.picture:
+        asked.picture.write_text(drawn(means, asked.reference), encoding="utf-8")
     return 0
 
 
@@ -113,6 +127,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at", type=_numbers, default=[5, 10, 20, 40])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every study")
     parser.add_argument("--only-read", action="store_true")
+    parser.add_argument("--picture", type=Path, help="write the curves to this SVG file")
     return parser.parse_args()
 
 
@@ -141,12 +156,12 @@ def run(variant: str, seed: int, asked: argparse.Namespace, workspace: Path) -> 
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _studies(workspace: Path) -> list[object]:
+def _studies(workspace: Path) -> list[Study]:
     if not Workspace(workspace).database.exists():
         return []
     db = open_db(workspace, read_only=True)
     with db.read() as session:
-        found: list[object] = list(reads.studies(session))
+        found = list(reads.studies(session))
     db.close()
     return found
 
@@ -207,6 +222,47 @@ def table(found: Mapping[str, Sequence[Curve]], counts: Sequence[int], reference
                 ]
                 lines.append(f"| {name} | {count} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def mean_curve(curves: Sequence[Curve], reference: float) -> list[tuple[float, float]]:
+    """(CPU seconds, hypervolume on the report split), the mean over the seeds after each trial of any of them.
+
+    It begins when every seed has a trial and ends with the first seed that ends.
+    """
+    runs = [([step.cpu_seconds for step in one.steps], one.volumes(reference)) for one in curves if one.steps]
+    first, last = max(ends[0] for ends, _ in runs), min(ends[-1] for ends, _ in runs)
+    moments = sorted({moment for ends, _ in runs for moment in ends if first <= moment <= last})
+    return [(at, statistics.fmean(found[bisect_right(ends, at) - 1] for ends, found in runs)) for at in moments]
+
+
+def reached(means: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Markdown: the CPU seconds after which each variant stays at a share of what the first one ends with."""
+    names = list(means)
+    base = means[names[0]]
+    lines = [f"| share of {base[-1][1]:.3f} | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    for share in SHARES:
+        cells = [_seconds(settled(means[name], share * base[-1][1])) for name in names]
+        lines.append(f"| {share:.0%} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def settled(pairs: Sequence[tuple[float, float]], value: float) -> float | None:
+    """From when on the second stays at least `value`; None if it ends below."""
+    since = None
+    for at, found in pairs:
+        since = None if found < value else since if since is not None else at
+    return since
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:,.0f} s"
+
+
+def drawn(means: Mapping[str, Sequence[tuple[float, float]]], reference: float) -> str:
+    """An SVG picture of the means."""
+    lines = [Line(name, [at for at, _ in pairs], [found for _, found in pairs]) for name, pairs in means.items()]
+    title = f"Hypervolume above {reference:g} on the report split"
+    return curves_svg(lines, "CPU seconds of workers", title, title=title)
 
 
 def spread(values: Sequence[float], digits: int) -> str:

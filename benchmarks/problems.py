@@ -188,21 +188,45 @@ def families(noise: float) -> Problem:
 # ------------------------------------------------------------------------------------------------------------ replays
 
 
-class Replay:
-    """The answers of a forest that was fitted to a recorded study."""
+class Trees:
+    """A forest of random trees, fitted by scikit-learn and asked for one row at a time, a hundred times faster."""
 
-    def __init__(self, study: Recorded) -> None:
+    def __init__(self, inputs: np.ndarray, answers: Sequence[float]) -> None:
         from sklearn.ensemble import ExtraTreesRegressor
 
+        fitted = ExtraTreesRegressor(200, min_samples_leaf=1, random_state=0).fit(inputs, answers)
+        trees = [one.tree_ for one in fitted.estimators_]
+        self._roots = np.cumsum([0, *(tree.node_count for tree in trees)])[:-1]
+        sides = [[tree.children_left, tree.children_right] for tree in trees]
+        self._next = np.hstack(
+            [np.where(np.array(side) < 0, -1, side + root) for side, root in zip(sides, self._roots, strict=True)]
+        )
+        self._feature = np.concatenate([tree.feature for tree in trees])
+        self._threshold = np.concatenate([tree.threshold for tree in trees])
+        self._value = np.concatenate([tree.value[:, 0, 0] for tree in trees])
+
+    def at(self, row: np.ndarray) -> float:
+        """The mean over the trees."""
+        row, nodes = row.astype(np.float32), self._roots
+        while True:
+            right = (row[self._feature[nodes]] > self._threshold[nodes]).astype(int)
+            deeper = self._next[right, nodes]
+            if (deeper < 0).all():
+                return float(self._value[nodes].mean())
+            nodes = np.where(deeper < 0, nodes, deeper)
+
+
+class Replay:
+    """The answers of forests that were fitted to a recorded study."""
+
+    def __init__(self, study: Recorded) -> None:
         self.study = study
         spec = study.spec
         self._axes = Axes(spec.search, spec.search, Cases(spec.search, spec.fixed))
         self._size = spec.objectives[1].metric
-        inputs = self._inputs([row.params for row in study.rows])
-        forest = ExtraTreesRegressor(200, min_samples_leaf=1, random_state=0)
-        self._score = forest.fit(inputs, [row.score for row in study.rows])
-        slow = ExtraTreesRegressor(100, random_state=0)
-        self._seconds = slow.fit(inputs, [math.log(row.seconds) for row in study.rows])
+        inputs = np.array([self._inputs(row.params) for row in study.rows])
+        self._score = Trees(inputs, [row.score for row in study.rows])
+        self._seconds = Trees(inputs, [math.log(row.seconds) for row in study.rows])
         self._answers: dict[tuple[Any, ...], tuple[float, float]] = {}
 
     def known(self, params: Params) -> Mapping[str, float]:
@@ -213,9 +237,8 @@ class Replay:
         """(score, seconds) of a student."""
         key = tuple(sorted(params.items()))
         if key not in self._answers:
-            inputs = self._inputs([params])
-            score, seconds = self._score.predict(inputs), self._seconds.predict(inputs)
-            self._answers[key] = (float(score[0]), math.exp(seconds[0]))
+            row = self._inputs(params)
+            self._answers[key] = (self._score.at(row), math.exp(self._seconds.at(row)))
         return self._answers[key]
 
     def problem(self, noise: float, corner: tuple[float, float], ideal: tuple[float, float]) -> Problem:
@@ -234,9 +257,8 @@ class Replay:
             spec.fixed,
         )
 
-    def _inputs(self, sets: Sequence[Params]) -> np.ndarray:
-        size = [[math.log10(self.known(params)[self._size])] for params in sets]
-        return np.hstack([self._axes.columns(self._axes.rows(sets)), np.array(size)])
+    def _inputs(self, params: Params) -> np.ndarray:
+        return np.append(self._axes.columns(self._axes.rows([params]))[0], math.log10(self.known(params)[self._size]))
 
 
 def smallest(noise: float) -> Problem:

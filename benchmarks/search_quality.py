@@ -1,13 +1,14 @@
 """How good the proposals are: the hypervolume found by sampler and number of trials, on problems with known answers.
 
-    python benchmarks/search_quality.py [--problems squad,families] [--samplers random,tpe,auto] [--seeds 10]
+    python benchmarks/search_quality.py [--problems squad,families] [--samplers random,tpe,auto] [--seeds 10:16]
         [--trials 60] [--kept FILE]
 
 Two workers: every proposal is made while one trial is still running. All samplers begin with the same random trials
 and see the same noise. Printed are means over the seeds, with standard errors, of the share of a fixed box (in percent)
-that the noiseless points of the tried students dominate; then the mean difference to `auto` on the same seed with its
-standard error. `--kept` is a file of finished searches that are not repeated. `optuna-gp` is optuna's sampler without
-our changes; `botorch` (qLogNEHVI, Ax's default) needs BoTorch.
+that the noiseless points of the tried students dominate; then the mean difference to `auto` on the same seeds with its
+standard error. `--kept` is a file of what searches tried: they are continued from there, and not repeated.
+`--only-kept` runs nothing and prints of each seed what is kept. `optuna-gp` is optuna's sampler without our changes;
+`botorch` (qLogNEHVI, Ax's default) needs BoTorch.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the runner does: threads of torch and scipy compete
 
@@ -37,22 +38,25 @@ STARTUP = 5
 LOOKS = (12, 20, 40, 60)
 
 
-def run(problem: Problem, kind: str, seed: int, trials: int) -> dict[str, Any]:
-    """Share by number of trials, and worker seconds and CPU seconds of proposals, of one search."""
-    done: list[PastTrial] = []
-    tried: list[dict[str, Value]] = []
-    shares: dict[str, float] = {}
-    begun = time.process_time()
-    while True:
-        if len(tried) > 1:
-            done.append(_answered(problem, tried[len(done)], len(done), seed))
-        if len(tried) in LOOKS:
-            shares[str(len(tried))] = problem.share([problem.point(params) for params in tried])
-        if len(tried) == trials:
-            cpu = time.process_time() - begun
-            return {"share": shares, "cpu": cpu, "seconds": sum(map(problem.seconds, tried))}
-        history = [*done, *(PastTrial(params, "running") for params in tried[len(done) :])]
-        tried.append(_next(problem, kind, history, seed, len(tried)))
+@dataclass
+class Search:
+    """What one search has tried, in order, and the CPU seconds of its proposals."""
+
+    tried: list[dict[str, Value]] = field(default_factory=list)
+    cpu: float = 0.0
+
+    def go_on(self, problem: Problem, kind: str, seed: int, trials: int) -> None:
+        """Until so many students are tried; the answers are those that the problem gives for this seed."""
+        while len(self.tried) < trials:
+            done = [_answered(problem, params, place, seed) for place, params in enumerate(self.tried[:-1])]
+            history = [*done, *(PastTrial(params, "running") for params in self.tried[-1:])]
+            begun = time.process_time()
+            self.tried.append(_next(problem, kind, history, seed, len(self.tried)))
+            self.cpu += time.process_time() - begun
+
+    def share(self, problem: Problem, look: int) -> float:
+        """What its first students have found."""
+        return problem.share([problem.point(params) for params in self.tried[:look]])
 
 
 def _answered(problem: Problem, params: dict[str, Value], place: int, seed: int) -> PastTrial:
@@ -85,58 +89,76 @@ def _next(problem: Problem, kind: str, history: Sequence[PastTrial], seed: int, 
     ).params
 
 
-def searches(problem: str, kind: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One search per seed; those in the file of kept ones are not repeated."""
-    make, noise = PROBLEMS[problem]
-    kept: dict[str, Any] = {}
-    if options.kept and options.kept.exists():
-        kept = dict(json.loads(line) for line in options.kept.read_text().splitlines())
-    made, found = None, []
-    for seed in range(options.seeds):
-        key = f"{problem}/{kind}/{seed}/{options.trials}"
-        if key not in kept:
-            made = made or make(noise)
-            kept[key] = run(made, kind, seed, options.trials)
-            if options.kept:
-                with options.kept.open("a") as file:
-                    file.write(json.dumps([key, kept[key]]) + "\n")
-        found.append(kept[key])
+def searches(name: str, problem: Problem, kind: str, options: argparse.Namespace) -> dict[int, Search]:
+    """One search for each seed, those in the file of kept ones continued."""
+    found = {}
+    for seed in options.seeds:
+        key = f"{name}/{kind}/{seed}"
+        search = _kept(options.kept).get(key, Search())
+        for look in [] if options.only_kept else options.looks:
+            if len(search.tried) < look:
+                search.go_on(problem, kind, seed, look)
+                if options.kept:
+                    with options.kept.open("a") as file:
+                        file.write(json.dumps([key, search.tried, search.cpu]) + "\n")
+        if search.tried:
+            found[seed] = search
     return found
 
 
+def _kept(file: Path | None) -> dict[str, Search]:
+    lines = file.read_text().splitlines() if file and file.exists() else []
+    return {key: Search(tried, cpu) for key, tried, cpu in map(json.loads, lines)}
+
+
 def _mean(values: Sequence[float]) -> str:
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.1f} ± {error:.1f}"
+    if not values:
+        return ""
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{error}"
 
 
-def table(problem: str, runs: Mapping[str, Sequence[Mapping[str, Any]]], looks: Sequence[int]) -> str:
-    """Markdown."""
-    of = [f"{look} trials" for look in looks]
-    lines = [
-        f"| {problem} | " + " | ".join(of) + " | " + " | ".join(f"less auto, {look}" for look in looks) + " | ms |"
-    ]
-    lines.append("|---" * (2 * len(looks) + 2) + "|")
+def table(name: str, problem: Problem, runs: Mapping[str, Mapping[int, Search]], looks: Sequence[int]) -> str:
+    """Markdown. A search that was not continued to a look does not count there."""
+    heads = [name, "seeds", *map(str, looks), *(f"less auto, {look}" for look in looks[1:]), "ms"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for kind, every in runs.items():
-        cells = [_mean([one["share"][str(look)] for one in every]) for look in looks]
-        pairs = list(zip(every, runs["auto"], strict=False)) if kind != "auto" and "auto" in runs else []
-        cells += [_mean([a["share"][str(n)] - b["share"][str(n)] for a, b in pairs]) if pairs else "" for n in looks]
-        cells.append(f"{1000 * statistics.mean([one['cpu'] for one in every]) / looks[-1]:.0f}")
-        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+        shares = {
+            look: {seed: one.share(problem, look) for seed, one in every.items() if len(one.tried) >= look}
+            for look in looks
+        }
+        best = runs.get("auto", {}) if kind != "auto" else {}
+        away = [
+            [share - best[seed].share(problem, look) for seed, share in shares[look].items() if seed in best]
+            for look in looks[1:]
+        ]
+        counts = sorted({len(some) for some in shares.values()}, reverse=True)
+        cost = 1000 * sum(one.cpu for one in every.values()) / max(1, sum(len(one.tried) for one in every.values()))
+        cells = [kind, ", ".join(map(str, counts)), *(_mean([*shares[look].values()]) for look in looks)]
+        lines.append(f"| {' | '.join([*cells, *map(_mean, away), f'{cost:.0f}'])} |")
     return "\n".join(lines)
+
+
+def _seeds(text: str) -> range:
+    first, _, stop = text.rpartition(":")
+    return range(int(first or 0), int(stop))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", default=",".join(PROBLEMS))
     parser.add_argument("--samplers", default="auto,gp,tpe,nsga2,random,optuna-gp")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=_seeds, default=range(10), help="FIRST:STOP, or how many")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--kept", type=Path)
+    parser.add_argument("--only-kept", action="store_true")
     options = parser.parse_args()
-    looks = [look for look in LOOKS if look <= options.trials]
-    for problem in options.problems.split(","):
-        runs = {kind: searches(problem, kind, options) for kind in options.samplers.split(",")}
-        sys.stdout.write(table(problem, runs, looks) + "\n\n")
+    options.looks = [look for look in LOOKS if look <= options.trials]
+    for name in options.problems.split(","):
+        make, noise = PROBLEMS[name]
+        problem = make(noise)
+        runs = {kind: searches(name, problem, kind, options) for kind in options.samplers.split(",")}
+        sys.stdout.write(table(name, problem, runs, options.looks) + "\n\n")
         sys.stdout.flush()
 
 

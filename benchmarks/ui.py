@@ -43,6 +43,8 @@ class Hello(App):
         yield Static("HELLO")
 Hello().run()
 """
+QUIET_SECONDS = 0.3
+"""Without any output for that long, everything that follows a key has been painted."""
 SIZE = (40, 120)
 """Rows and columns of the pseudo-terminal."""
 
@@ -79,6 +81,9 @@ def measure(workspace: Path, seconds: float) -> None:
     app = Terminal([*command(workspace), "--study", STUDY])
     app.wait(lambda: b"Trials by" in app.seen)
     app.drain(3.0)
+    moves = [settled(app, b"j" if n % 4 < 2 else b"k") for n in range(20)]
+    show("from a key press until the inspector has followed, median ms", statistics.median(ms for ms, _ in moves), 100)
+    show("the same, ms of CPU", statistics.median(cpu for _, cpu in moves), math.nan)
     cpu = app.cpu()
     app.drain(seconds)
     show("idle, percent of a core", (app.cpu() - cpu) / seconds * 100, 2)
@@ -100,12 +105,12 @@ def measure(workspace: Path, seconds: float) -> None:
 
 
 def soak(workspace: Path, seconds: float) -> None:
-    """Memory and the slowest key press next to a streaming study, one line per minute."""
+    """Memory, descriptors and the slowest key press next to a streaming study, one line per minute."""
     app = Terminal([*command(workspace), "--study", STUDY])
     app.wait(lambda: b"Trials by" in app.seen)
     streamer = Streamer(workspace)
     start, worst, minute, presses = time.monotonic(), 0.0, 0, 0
-    print(f"{'minute':>6} {'RSS MB':>8} {'CPU %':>7} {'kB/s':>7} {'worst key ms':>13}")
+    print(f"{'minute':>6} {'RSS MB':>8} {'files':>6} {'CPU %':>7} {'kB/s':>7} {'worst key ms':>13}")
     cpu, sent, since = app.cpu(), app.count, start
     while time.monotonic() - start < seconds:
         streamer.step()
@@ -116,7 +121,8 @@ def soak(workspace: Path, seconds: float) -> None:
             minute += 1
             now = time.monotonic()
             share, flow = (app.cpu() - cpu) / (now - since) * 100, (app.count - sent) / (now - since) / 1e3
-            print(f"{minute:>6} {app.rss_mb():>8.1f} {share:>7.1f} {flow:>7.1f} {worst:>13.0f}", flush=True)
+            held = f"{app.rss_mb():>8.1f} {app.files():>6}"
+            print(f"{minute:>6} {held} {share:>7.1f} {flow:>7.1f} {worst:>13.0f}", flush=True)
             cpu, sent, since, worst = app.cpu(), app.count, now, 0.0
     streamer.close()
     app.close()
@@ -258,14 +264,17 @@ class Terminal:
         return time.monotonic() - self.started
 
     def cpu(self) -> float:
-        """Seconds of CPU time so far."""
-        parts = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+        """Seconds of CPU time so far: the clock of another process, see clock_getcpuclockid(3)."""
+        return time.clock_gettime(~self.pid << 3 | 2)
 
     def rss_mb(self) -> float:
         """Resident memory."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def files(self) -> int:
+        """Open descriptors."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def close(self) -> None:
         """End the program and wait for it."""
@@ -297,6 +306,18 @@ def curve_ms(workspace: Path) -> float:
             found.append((time.perf_counter() - start) * 1e3)
     db.close()
     return statistics.median(found)
+
+
+def settled(app: Terminal, key: bytes) -> tuple[float, float]:
+    """Milliseconds from a key press to the last thing that it painted, and those of CPU time that it took."""
+    app.drain(QUIET_SECONDS)
+    cpu, start = app.cpu(), time.perf_counter()
+    last = start
+    os.write(app.master, key)
+    while (now := time.perf_counter()) - last < QUIET_SECONDS:
+        if app.read(QUIET_SECONDS - (now - last)):
+            last = time.perf_counter()
+    return (last - start) * 1e3, (app.cpu() - cpu) * 1e3
 
 
 def key_latency_ms(app: Terminal, streamer: Streamer, key: bytes) -> float:

@@ -51,6 +51,7 @@ __all__ = [
     "count_origins",
     "counts",
     "curve",
+    "has_ended_as",
     "has_notice",
     "has_origin",
     "known_runs",
@@ -391,6 +392,12 @@ def live_attempts(session: Reading) -> list[Attempt]:
 def attempt_for_prepare(session: Reading, study_id: int) -> Attempt | None:
     """The newest prepare attempt of a study."""
     return _first(session, Attempt, "WHERE study_id = ? AND kind = 'prepare' ORDER BY id DESC", study_id)
+
+
+def has_ended_as(session: Reading, study_id: int, kind: str, exit_class: str) -> bool:
+    """Whether an attempt of that kind has ended in that way."""
+    query = "SELECT 1 FROM attempt WHERE study_id = ? AND kind = ? AND exit_class = ? LIMIT 1"
+    return bool(session.rows(query, study_id, kind, exit_class))
 
 
 def next_attempt_number(session: Reading, *, study_id: int, trial_id: int | None, kind: str) -> int:

@@ -85,7 +85,7 @@ class Trial:
     """0, 1, 2 … in its study; the number shown to users."""
     state: TrialState = TrialState.WAITING
     origin: str = "sampler"
-    """baseline, sampler, queued (by a user) or rerun."""
+    """baseline, sampler, queued (by a user) or rerun; logged or imported if it was not trained here."""
     parent_id: int | None = None
     params: dict[str, Any] = field(default_factory=dict)
     """The searched parameters that are active."""
@@ -281,7 +281,7 @@ class Binned:
     id: int = 0
     request_id: int
     what: str
-    """attempt, checkpoint, model, cache or leftover."""
+    """rows, attempt, checkpoint, model, cache or leftover."""
     path: str
     """Its original path, relative to the workspace."""
     folder: str

@@ -16,12 +16,11 @@ from bertdistill.app.commands.session import (
     SvgForceOption,
     SvgOption,
     WorkspaceOption,
-    find_study,
     find_trial,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.commands.studies import AnyStudy
 from bertdistill.app.commands.trials import TrialArgument
 from bertdistill.app.errors import UsageError
@@ -211,6 +210,7 @@ def analysis(
     short = [*SHORT, "transfer"] if spec is not None and spec.transfer else SHORT
     found = {name: PARTS[name](asked) for name in short}
     value = {"study": view.study.name, **{name: one[2] for name, one in found.items()}}
+    value["hypervolume_interval"] = None if view.certainty is None else view.certainty.hypervolume
     _print("\n\n".join(one[0] for one in found.values()), [], value, as_json=as_json, as_csv=False)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bertdistill.app.commands.session import find_study, page_of_output, reading
+from bertdistill.app.commands.session import page_of_output
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.terminal.streams import colour_ok, say, show_rows
 from bertdistill.app.text.command_line import command_line
 

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import (
-    JsonOption,
-    WorkspaceOption,
-    find_study,
-    page_of_output,
-    parse_trial,
-    reading,
-    workspace,
-)
+from bertdistill.app.commands.session import JsonOption, WorkspaceOption, page_of_output, parse_trial, workspace
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.commands.studies import AnyStudy
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import colour_ok, say, show

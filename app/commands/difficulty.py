@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import JsonOption, WorkspaceOption, find_study, page_of_output, reading, workspace
+from bertdistill.app.commands.session import JsonOption, WorkspaceOption, page_of_output, workspace
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.commands.studies import AnyStudy
 from bertdistill.app.terminal.streams import colour_ok, show
 

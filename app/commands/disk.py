@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import JsonOption, WorkspaceOption, reading, workspace
+from bertdistill.app.commands.session import JsonOption, WorkspaceOption, workspace
+from bertdistill.app.commands.stored import reading
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show, who
 from bertdistill.app.text.command_line import command_line

@@ -27,7 +27,8 @@ from bertdistill.app.commands import (
     survey,
     trials,
 )
-from bertdistill.app.commands.session import DEBUG, folder, set_workspace
+from bertdistill.app.commands.session import folder, set_workspace
+from bertdistill.app.commands.start import DEBUG
 
 engine = typer.Typer(
     name="engine",

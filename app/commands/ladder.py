@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import (
-    CsvOption,
-    JsonOption,
-    WorkspaceOption,
-    find_study,
-    page_of_output,
-    reading,
-    workspace,
-)
+from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, page_of_output, workspace
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import colour_ok, say, show
 

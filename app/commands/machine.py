@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, reading, workspace
+from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, workspace
+from bertdistill.app.commands.stored import reading
 from bertdistill.app.terminal.streams import say, show, show_rows, unicode_ok
 from bertdistill.app.text.command_line import command_line
 

@@ -17,9 +17,9 @@ from bertdistill.app.commands.session import (
     WorkspaceOption,
     find_trial,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import reading
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line, unicode_only

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.app.children.ask_process import AnswerProcess, order_for, teacher_of
-from bertdistill.app.commands.session import reading
+from bertdistill.app.commands.stored import reading
 from bertdistill.app.report.records import model_row
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line

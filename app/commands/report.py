@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bertdistill.app.commands.session import WorkspaceOption, find_study, reading, workspace
+from bertdistill.app.commands.session import WorkspaceOption, workspace
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.commands.studies import AnyStudy
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show

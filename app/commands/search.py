@@ -16,9 +16,9 @@ from bertdistill.app.commands.session import (
     SetOption,
     WorkspaceOption,
     is_there,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import reading
 from bertdistill.app.commands.studies import run_study
 from bertdistill.app.terminal.streams import say
 from bertdistill.app.text.command_line import command_line

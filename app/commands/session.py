@@ -1,4 +1,4 @@
-"""What every command shares: its options, its workspace and database, the names of trials. It decides nothing.
+"""What every command shares: its options, its workspace, the names of trials. It decides nothing.
 
 It imports nothing heavy, because `--help` imports it.
 """
@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bertdistill.app.commands.stored import reading, store_logged
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import colour_ok, columns, say, unicode_ok
-from bertdistill.app.text.command_line import PROGRAM
 
 if TYPE_CHECKING:
     from bertdistill.app.report.summary import Page
     from bertdistill.engine.contract.workspace import Workspace
     from bertdistill.store.db import Database
-    from bertdistill.store.rows import Study
-
-DEBUG = "BERTDISTILL_DEBUG"
-"""Environment variable: show the traceback of an error."""
 
 
 def folder(text: str) -> Path:
@@ -91,33 +86,6 @@ def workspace(option: Path | None) -> Workspace:
     return found
 
 
-def store_logged(ws: Workspace) -> None:
-    """Before anything is read: store what logged runs have reported. A workspace that is only read stays as it is."""
-    from bertdistill.engine.contract.logged import logged_root
-
-    if not logged_root(ws.path).is_dir():
-        return
-    from bertdistill.engine.runner.logged import LoggedRuns
-    from bertdistill.store.errors import BertDistillError
-
-    try:
-        LoggedRuns(ws).catch_up()
-    except (BertDistillError, OSError) as error:
-        say(f"warning: new values of logged runs are not shown, because they cannot be stored: {error}")
-
-
-@contextmanager
-def reading(ws: Workspace) -> Iterator[Database]:
-    """The workspace's database, read-only; StoreError when there is none yet."""
-    from bertdistill.store.db import open_db
-
-    db = open_db(ws.path, read_only=True)
-    try:
-        yield db
-    finally:
-        db.close()
-
-
 def parse_trial(text: str, study: str, known: Sequence[str]) -> TrialName:
     """`demo/7`, `demo#7`, or with `study` (or one study in all) `7` or `#7`; raises UsageError otherwise."""
     match = re.fullmatch(r"(?:(?P<study>[^/#]+)[/#]|#)?(?P<number>[0-9]{1,9})", text.strip())
@@ -149,22 +117,6 @@ def is_there(ws: Workspace, name: str) -> bool:
         return False
     with reading(ws) as db, db.read() as session:
         return any(one.name == name for one in reads.studies(session))
-
-
-def find_study(db: Database, name: str) -> Study:
-    """The study named, or without a name the newest one that is not archived."""
-    from bertdistill.store import reads
-    from bertdistill.store.errors import NotFound
-
-    with db.read() as session:
-        if name:
-            return reads.study(session, name)
-        studies = reads.studies(session)
-        away = reads.archived_studies(session)
-    studies = [s for s in studies if s.id not in away] or studies
-    if not studies:
-        raise NotFound("there is no study in this workspace", hint=f"Start one: {PROGRAM} engine run STUDY.toml")
-    return max(studies, key=lambda s: (s.created_at, s.id))
 
 
 def page_of_output() -> Page:

@@ -16,12 +16,11 @@ from bertdistill.app.commands.session import (
     StudyOption,
     TrialName,
     WorkspaceOption,
-    find_study,
     find_trial,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.commands.studies import AnyStudy, StudyName
 from bertdistill.app.commands.trials import TrialArgument
 from bertdistill.app.errors import UsageError

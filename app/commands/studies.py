@@ -17,12 +17,11 @@ from bertdistill.app.commands.session import (
     RetryOption,
     SetOption,
     WorkspaceOption,
-    find_study,
     is_there,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.terminal.streams import colour_ok, say, show, show_rows, who
 from bertdistill.app.text.command_line import command_line
 from bertdistill.engine.contract.facts import Prepared
@@ -282,7 +281,7 @@ def status(
 
     ws = workspace(where)
     with reading(ws) as db:
-        found = read_status(db, ws, archived=archived)
+        found = read_status(db, ws, archived=archived, sure=as_json or as_csv)
     if as_json and not as_csv:
         show(json_text(found))
     else:

@@ -21,11 +21,10 @@ from bertdistill.app.commands.session import (
     SvgForceOption,
     SvgOption,
     WorkspaceOption,
-    find_study,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.terminal.streams import say
 
 if TYPE_CHECKING:

@@ -15,12 +15,11 @@ from bertdistill.app.commands.session import (
     SvgForceOption,
     SvgOption,
     WorkspaceOption,
-    find_study,
     find_trial,
     page_of_output,
-    reading,
     workspace,
 )
+from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.commands.studies import AnyStudy, StudyName
 from bertdistill.app.errors import UsageError
 from bertdistill.app.terminal.streams import say, show, show_rows, who

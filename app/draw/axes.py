@@ -12,8 +12,11 @@ _LARGEST = 1e300
 
 
 def number(value: float) -> str:
-    """A tick label as a person would write it: `0.25`, `12000`, `1e+07`."""
-    return f"{value:.6g}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.4g}"
+    """A tick label as a person would write it: `0.25`, `1200`, `12k`, `2.5M`, `1e+12`."""
+    for suffix, size, least in (("M", 1e6, 1e6), ("k", 1e3, 1e4)):
+        if least <= abs(value) < 1e9:
+            return f"{value / size:.4g}{suffix}"
+    return f"{value:.6g}" if value == 0 or 1e-4 <= abs(value) < 1e4 else f"{value:.4g}"
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ COLOURS: dict[str, Colour] = {
     "baseline": 11,
     "frontier": 10,
     "line": 8,
-    **{f"series{i}": 9 + i for i in range(SERIES)},
+    **{f"series{i}": index for i, index in enumerate((12, 11, 10, 9, 13, 14))},
 }
 """What is coloured, with the palette index of each: kinds of points, lines across, and curves by their place."""
 

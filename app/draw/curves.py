@@ -56,6 +56,10 @@ def curves_chart(curves: Sequence[Curve], x_title: str, look: Look, *, log: bool
     return f"{', '.join(word.text for word in drawing.legend)}{said}\n{drawing.text}"
 
 
+_ALONG, _BESIDE = 16, 1
+"""How many columns on, and lines up or down, a label may stand from the end of its curve before it goes further."""
+
+
 def curves_drawing(
     curves: Sequence[Curve],
     x_title: str,
@@ -116,11 +120,12 @@ def _end_label(curve: Curve, last: float, index: int, look: Look, *, listed: boo
 
 
 def _end_labels(canvas: Canvas, ends: Sequence[tuple[str, float, float]]) -> None:
-    """Each label after the last point of its curve, moved to the nearest free row."""
+    """Each label after the last point of its curve, at the nearest free place: a few columns on beats far above."""
     for index, (label, step, value) in enumerate(ends):
         column, row = canvas.column(step) + 1, canvas.row(value)
         rows = sorted(range(canvas.rows), key=lambda r: abs(r - row))
-        canvas.write(label, f"series{index % SERIES}", [(column, r, "left") for r in rows])
+        near = [(column + on, r, "left") for on in range(0, _ALONG, 2) for r in rows if abs(r - row) <= _BESIDE]
+        canvas.write(label, f"series{index % SERIES}", [*near, *((column, r, "left") for r in rows)])
 
 
 def _column(canvas: Canvas, ends: Sequence[tuple[str, float, float]]) -> None:

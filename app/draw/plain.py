@@ -27,6 +27,9 @@ _ALIKE = {
     "^": "▴▲",
     "v": "▾▼",
     "*": "•",
+    "~": "±",
+    "x": "×",
+    "/": "÷",
 }
 """What stands for which glyphs, where tables, charts and formats have not chosen one already."""
 _CHOSEN = {

@@ -42,7 +42,9 @@ def bars(items: Sequence[Bar], width: int, *, ascii_only: bool = False) -> list[
     left, right = max(map(len, labels), default=0), max(map(len, texts), default=0)
     room = max(0, width - left - right - 2)
     return [
-        f"{label:<{left}} {_bar(b.value, most, room, ascii_only=ascii_only):<{room}} {text:>{right}}"[: max(0, width)]
+        f"{label:<{left}} {bar_cells(b.value, most, room, ascii_only=ascii_only):<{room}} {text:>{right}}"[
+            : max(0, width)
+        ]
         for b, label, text in zip(items, labels, texts, strict=True)
     ]
 
@@ -51,7 +53,8 @@ def _value(value: float | None) -> str:
     return number(value) if value is not None and drawable(value) else "–"
 
 
-def _bar(value: float | None, most: float, room: int, *, ascii_only: bool) -> str:
+def bar_cells(value: float | None, most: float, room: int, *, ascii_only: bool) -> str:
+    """A bar for `value` where `most` takes all of `room` cells, to an eighth of a cell; negative ones are hatched."""
     if value is None or not drawable(value) or most == 0:
         return ""
     eighths = int(abs(value) / most * room * 8 + 0.5)

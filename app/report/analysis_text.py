@@ -163,7 +163,7 @@ def outlook_text(found: Outlook | None) -> str:
         return "too few trials have ended to say what the next ones would add"
     gain, low, high = (f"{max(0.0, value):.1f}" for value in found.percent)
     cost = "" if found.seconds is None else f" in {fmt.duration(found.seconds)} of worker time"
-    return f"the next {found.trials} trials are expected to add {gain} % ({low} to {high}){cost}"
+    return f"the next {found.trials} trials are expected to add {gain} % ({low} to {high}) to the hypervolume{cost}"
 
 
 def since_words(steps: Sequence[Step]) -> str:

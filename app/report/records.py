@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.report.shapes import SHAPES
-from bertdistill.app.views.certain import chance, interval
+from bertdistill.app.views.certain import chance, interval, luck
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.engine.contract.optimism import of_report
 from bertdistill.engine.contract.workspace import Workspace
@@ -37,6 +37,7 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
         "frontier": bool(row and row.on_frontier),
         "repeats": repeats_row(view, trial),
         "p_frontier": chance(view, trial),
+        "luck": luck(view, trial),
         "intervals": {
             name: list(ends)
             for name in ([] if view.certainty is None else view.certainty.errors)
@@ -85,6 +86,7 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "progress": view.progress(),
         "hypervolume": view.hypervolume,
         "hypervolume_interval": _pair(None if view.certainty is None else view.certainty.hypervolume),
+        "p_frontier": likely(view),
         "diagnosis": view.study.diagnosis,
         "weak_teacher": view.weak_teacher,
         "note": view.outline.note,
@@ -94,6 +96,14 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "created_at": view.study.created_at,
         "finished_at": view.study.finished_at,
     }
+
+
+def likely(view: StudyView) -> dict[str, float] | None:
+    """The points that are or may be on the frontier, with the probability of each."""
+    found = view.certainty
+    if found is None:
+        return None
+    return {str(number): chance for number, chance in found.on_frontier.items() if found.plausible(number)}
 
 
 def _pair(found: tuple[float, float] | None) -> list[float] | None:

@@ -11,7 +11,7 @@ from bertdistill.app.report.summary import Page, progress_text
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import text_table
-from bertdistill.app.views.view import read_view
+from bertdistill.app.views.view import StudyView, read_view
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.load import worker_frozen
@@ -28,8 +28,11 @@ FULL_BYTES = 1 << 20
 """With less free space than this the database cannot grow."""
 
 
-def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[str, Any]:
-    """workspace, runner, studies (archived ones only when `archived` or running), live attempts, newest notices."""
+def read_status(db: Database, ws: Workspace, *, archived: bool = False, sure: bool = False) -> dict[str, Any]:
+    """workspace, runner, studies (archived ones only when `archived` or running), live attempts, newest notices.
+
+    `sure` adds how certain the frontiers are, which reads what each checkpoint had right and needs numpy.
+    """
     numbers: dict[int | None, int] = {}
     with db.read() as session:
         studies, away = reads.studies(session), reads.archived_studies(session)
@@ -54,7 +57,7 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
             "released": runner.released,
         },
         "disk_full": free_bytes(ws.path) < FULL_BYTES,
-        "studies": [study_row(read_view(db, s.name), archived=s.id in away) for s in listed],
+        "studies": [study_row(_view(db, ws, s.name, sure=sure), archived=s.id in away) for s in listed],
         "workers": [
             attempt_row(a, numbers.get(a.trial_id or 0), now=now)
             | {"study": names.get(a.study_id), "frozen": worker_frozen(RunPaths(ws.run_folder(a.folder)))}
@@ -65,6 +68,15 @@ def read_status(db: Database, ws: Workspace, *, archived: bool = False) -> dict[
             for n in sorted(notices, key=lambda n: n.id)
         ],
     }
+
+
+def _view(db: Database, ws: Workspace, name: str, *, sure: bool) -> StudyView:
+    view = read_view(db, name)
+    if not sure:
+        return view
+    from bertdistill.app.views.certain import certain  # numpy, which the text does without
+
+    return certain(db, view, ws)
 
 
 def _news(session: Reading) -> list[Notice]:

@@ -58,7 +58,9 @@ def entries_table(found: Survey) -> Table:
         cells = [part for split in splits for part in (score if split == found.split else ["", ""])]
         rows.append(["teacher", "", "1×", *cells, "", "", "100 %", *("" for _ in costs)])
         kinds.append("teacher")
-    return Table(tuple(columns), tuple(map(tuple, rows)), tuple(kinds))
+    kept = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
+    shown = tuple(tuple(row[place] for place in kept) for row in rows)
+    return Table(tuple(columns[place] for place in kept), shown, tuple(kinds))
 
 
 def _pruned(found: Survey) -> bool:
@@ -142,29 +144,16 @@ def published_table(data: str) -> Table:
 
 
 def sentence(found: Survey) -> str:
-    """Which small BERT is the best, in one sentence."""
-    named = [one for one in found.best if one.entry is not None]
+    """Which small BERTs are the best, in one sentence: each winner once, with its own compression."""
+    named = {one.entry.numbers: (one.entry, one.ties) for one in reversed(found.best) if one.entry is not None}
     if not named:
         return f"No method is {factor_words(found.best[0].factor)} smaller than the teacher yet."
     parts = []
-    for one, last in _runs(named):
-        assert one.entry is not None
-        at = factor_words(one.factor) + ("" if one is last else f" to {factor_words(last.factor)}")
-        tie = f" (a tie with {', '.join(one.ties)})" if one.ties else ""
-        share = f", {percent(one.entry.kept)} of the teacher's {found.score}" if one.entry.kept is not None else ""
-        parts.append(f"at {at} {one.entry.method}{share}{tie}")
-    return f"The best small model: {'; '.join(parts)}."
-
-
-def _runs(named: Sequence[Best]) -> list[tuple[Best, Best]]:
-    """The first and the last of those in a row with the same entry and ties."""
-    runs: list[tuple[Best, Best]] = []
-    for one in named:
-        if runs and (runs[-1][0].entry, runs[-1][0].ties) == (one.entry, one.ties):
-            runs[-1] = (runs[-1][0], one)
-        else:
-            runs.append((one, one))
-    return runs
+    for entry, ties in reversed(named.values()):
+        tie = f" (a tie with {', '.join(ties)})" if ties else ""
+        share = f", {percent(entry.kept)} of the teacher's {found.score}" if entry.kept is not None else ""
+        parts.append(f"{entry.method} at {factor_words(entry.compression)}{share}{tie}")
+    return f"The best small models: {'; '.join(parts)}."
 
 
 def remarks(found: Survey, data: str = "") -> list[str]:

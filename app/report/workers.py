@@ -18,7 +18,7 @@ from bertdistill.engine.launch import process, slots
 from bertdistill.engine.launch.load import Load, worker_frozen, worker_memory
 from bertdistill.engine.launch.protocol import Launcher
 from bertdistill.engine.launch.slots import Capacity, SlotState
-from bertdistill.engine.runner.rules import preparation_slots, slot_settings
+from bertdistill.engine.runner.rules import HOST_OOM, launched, preparation_slots, slot_settings
 from bertdistill.engine.runner.waiting import Shared, StudyNow, Waiting, leaving, waiting
 from bertdistill.engine.steering.actions import RunnerStatus
 from bertdistill.store import reads
@@ -85,6 +85,7 @@ def wanted(studies: Sequence[Study], live: Sequence[Attempt]) -> list[Study]:
 
 def look_at_slots(launcher: Launcher, studies: Sequence[StudyNow], live: Sequence[Attempt], host: str) -> Capacity:
     """The slots here, or what is known of them when the runner is on another machine, `host`."""
+    live = launched(live)
     if host and host != process.host():
         return slots.on_other_host(host, live)
     settings = [slot_settings(one.spec) for one in studies]
@@ -103,7 +104,7 @@ def gather(
     now: float,
 ) -> WorkersNow:
     """Combine what was read with the live attempts and requests as they are in this session."""
-    live = reads.live_attempts(session)
+    live = launched(reads.live_attempts(session))
     going = leaving(live, [request.verb for request in reads.pending_requests(session)])
     names = {one.study.id: one.study.name for one in studies}
     numbers = {trial.id: trial.number for one in studies for trial in one.trials}
@@ -117,7 +118,9 @@ def gather(
         workers.append(Worker(attempt, names.get(attempt.study_id, ""), number, memory, on_gpu, worker_frozen(paths)))
     away = reads.archived_studies(session)
     listed = [one for one in studies if one.study.id not in away or one.study.state == StudyState.RUNNING]
-    queue = waiting(listed, Shared(live, capacity, runner.alive, going))
+    preparing = [one.study.id for one in listed if one.study.prepared is None]
+    alone = frozenset(one for one in preparing if reads.has_ended_as(session, one, "prepare", HOST_OOM))
+    queue = waiting(listed, Shared(live, capacity, runner.alive, going, alone))
     kept = {one.study.id for one in listed} | {attempt.study_id for attempt in live}
     shown = [one for one in studies if one.study.id in kept]
     return WorkersNow(now, runner, load, capacity, tuple(workers), tuple(queue), tuple(shown), going, tuple(machines))

@@ -119,7 +119,7 @@ seconds; everything else follows the study live.
         for place, name in enumerate(names, start=1):
             self._starts[name] = text.cell_len
             if name == self.current:
-                text.append(f"[{place} {name}]", "bold reverse")
+                text.append(f"[{place} {name}]", "bold reverse" if self.ui.is_plain else "bold underline cyan")
             else:
                 text.append(f" {place} {name} " if whole else f" {place} ", "dim")
         self.query_one("#analysis-tabs", Line).say(text)

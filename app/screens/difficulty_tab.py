@@ -13,10 +13,12 @@ from textual.widget import Widget
 from bertdistill.app.children.analysis_process import ask_difficulty
 from bertdistill.app.screens.analysis_tab import Tab, Words
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.difficulty import Difficulty, difficulty, fact_lines, family_cells, notes
+from bertdistill.app.views.difficulty import Difficulty, difficulty, fact_lines, family_cells, notes, scale_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.frontier_chart import FrontierChart
+from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.tasks.table import TASKS
@@ -24,6 +26,8 @@ from bertdistill.engine.tasks.word_order import Shuffling, WordOrder
 from bertdistill.store.errors import BertDistillError
 
 MOST_WORDS = 3
+SCALE = 64
+"""Cells that the scale of the sensitivity takes at most."""
 """Words that may stay together."""
 
 
@@ -58,10 +62,14 @@ class DifficultyTab(Tab):
         self._kept: dict[Asked, Got] = {}
         self._asking: Asked | None = None
         self._table = LineTable(id="difficulty", classes="pane")
+        self._chart = FrontierChart(id="difficulty-chart", classes="pane inspector")
+        self._chart.can_focus = False
         self._words = Words(id="difficulty-words")
 
     def compose(self) -> Iterable[Widget]:
-        yield self._table
+        with Split(id="difficulty-body"):
+            yield self._table
+            yield self._chart
         yield self._words
 
     def read(self, view: StudyView) -> Asked:
@@ -107,12 +115,13 @@ class DifficultyTab(Tab):
         got = self._kept.get(self.read(self._view))
         shown = difficulty(self._view, self._number, got.found) if got and got.found else None
         columns = [
-            Column("name", "", 24),
+            Column("name", "what was measured", 24),
             Column("value", "", 12, "right"),
             Column("gap", "", 14, "right"),
-            Column("more", "", 20, grow=True),
+            Column("params", "", 10, "right"),
         ]
         self._table.show(columns, self._rows(shown) if shown else [], empty=self._empty_words(got))
+        self._chart.show(self._view, self._number)
         words = "single words" if self._ngram == 1 else f"groups of {self._ngram} words"
         entitle(self._table, title=f"Word order of {self._named}: {words} shuffled")
         self._words.say("\n".join([*shown.sentences, *notes(shown)]) if shown else "")
@@ -126,6 +135,9 @@ class DifficultyTab(Tab):
             Row((name, 0), (Cell(name, "bright"), Cell(f" {words}")), wide=True)
             for name, words in fact_lines(shown).items()
         ]
+        room = max(20, min(SCALE, self._table.size.width - 28))
+        scale = scale_line(shown.found.wos, room, ascii_only=self.ui.ascii_only)
+        rows.insert(1, Row(("scale", 0), (Cell(""), Cell(f" {scale}", "accent")), wide=True))
         if shown.families:
             titles = ("best of each family", safe_line(shown.metric, 30), "to the teacher", "params")
             rows.append(Row(("", 1), tuple(Cell(title) for title in titles), dim=True))

@@ -11,13 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from textual import on
 from textual.widget import Widget
 
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.report_cache import FOLDER
 from bertdistill.store.errors import BertDistillError
 
@@ -43,7 +46,7 @@ class Found(Generic[T]):
 
 
 class EvidenceTab(Tab, Generic[T]):
-    """A table, and below it what it says."""
+    """A chart, its points in a table, and below them what they say."""
 
     def __init__(self, study_name: str) -> None:
         super().__init__(id=f"tab-{self.NAME}")
@@ -52,6 +55,7 @@ class EvidenceTab(Tab, Generic[T]):
         self._kept: Found[T] | None = None
         self._asking: Any = None
         self._rest = Rest()
+        self._chart = Chart(id=f"{self.NAME}-chart", classes="pane")
         self._table = LineTable(id=self.NAME, classes="pane")
         self._words = Words(id=f"{self.NAME}-words", can_focus=True)
 
@@ -68,8 +72,21 @@ class EvidenceTab(Tab, Generic[T]):
         """Show it in the table and the words."""
 
     def compose(self) -> Iterable[Widget]:
+        yield self._chart
         yield self._table
         yield self._words
+
+    def draw_chart(self, found: T) -> None:
+        """Draw it as a chart, with a cursor on what is under that of the table."""
+
+    @on(Chart.Drawn)
+    def _legend(self, event: Chart.Drawn) -> None:
+        entitle(self._chart, subtitle=self._chart.legend(event.drawing.legend))
+
+    @on(LineTable.Moved)
+    def _moved(self) -> None:
+        if self.found is not None:
+            self.draw_chart(self.found)
 
     def read(self, view: StudyView) -> Basis[T]:
         return self.made_once(view, lambda: self._basis_of(view), self._reports)
@@ -118,6 +135,7 @@ class EvidenceTab(Tab, Generic[T]):
         found, basis = self.found, self._basis
         if found is not None:
             self.draw(found)
+            self.draw_chart(found)
             return
         self._table.show([Column(self.NAME, self.NAME, 12)], [], empty=safe_line(basis.problem, 300) if basis else "")
         self._words.say("")

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 from bertdistill.app.children.analysis_process import ask_outlook
 from bertdistill.app.draw.canvas import Drawing
 from bertdistill.app.draw.curves import Curve, curves_drawing
+from bertdistill.app.draw.sparks import bar_cells
 from bertdistill.app.report.analysis_text import outlook_text, since_words
 from bertdistill.app.screens.analysis_tab import ChartTab, Rest, numbered
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.analysis import study_growth
 from bertdistill.app.views.view import StudyView
-from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.growth import Step
@@ -82,7 +83,7 @@ class GrowthTab(ChartTab):
         self.draw()
 
     def _list(self) -> None:
-        most = max((step.gain or 0.0 for step in self._steps), default=0.0)
+        most = max((abs(step.gain or 0.0) for step in self._steps), default=0.0)
         steps = sorted(self._steps, key=lambda s: -(s.gain or 0.0)) if self._by_gain else self._steps
         columns = [
             Column("number", "#", 5, "right"),
@@ -95,14 +96,14 @@ class GrowthTab(ChartTab):
 
     def _row(self, step: Step, most: float) -> Row:
         gain, front = step.gain, step.number in self._front
-        share = (gain or 0.0) / most if most else 0.0
+        tone: Tone = "dim" if not gain else "good" if gain > 0 else "bad"
         cells = (
             Cell(
                 numbered(step.number, frontier=front, ascii_only=self.ui.ascii_only),
                 "bright" if front else "plain",
             ),
-            Cell(fmt.signed(gain, 4), "good" if gain else "plain"),
-            Cell(fmt.bar(share, BAR, ascii_only=self.ui.ascii_only) if gain else ""),
+            Cell(fmt.signed(gain, 4) if gain else "0", tone),
+            Cell(bar_cells(gain, most, BAR, ascii_only=self.ui.ascii_only), tone),
             Cell(f"{step.hypervolume:.3f}"),
             Cell(f"{step.worker_hours:.3f}"),
         )

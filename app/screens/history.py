@@ -30,11 +30,11 @@ from bertdistill.engine.steering.actions import Entry
 
 COLUMNS = (
     Column("id", "id", 5, "right"),
-    Column("what", "what", 24, grow=True),
-    Column("who", "who", 10),
     Column("when", "when", 14),
-    Column("about", "about", 14),
-    Column("outcome", "outcome", 22),
+    Column("what", "what", 24, grow=True),
+    Column("about", "about", 12),
+    Column("who", "who", 8),
+    Column("outcome", "outcome", 10, grow=True, most=30),
 )
 
 
@@ -149,10 +149,10 @@ def entry_row(entry: Entry) -> Row:
     about = f"#{entry.trial}" if entry.trial is not None else safe_line(entry.study, 60) or "workspace"
     cells = (
         Cell(f"{entry.id}"),
-        Cell(safe_line(entry.words, 300)),
-        Cell(safe_line(entry.who, 40)),
         Cell(time.strftime("%m-%d %H:%M:%S", time.localtime(entry.at))),
+        Cell(safe_line(entry.words, 300)),
         Cell(about),
+        Cell(safe_line(entry.who, 40)),
         Cell(outcome_words(entry), "warn" if not entry.outcome else "plain"),
     )
     return Row(entry.id, cells, dim=entry.undone_by is not None)

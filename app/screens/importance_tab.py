@@ -14,10 +14,10 @@ from textual import on
 from textual.widget import Widget
 
 from bertdistill.app.children.analysis_process import ask_importances
+from bertdistill.app.draw.sparks import bar_cells
 from bertdistill.app.report.analysis_text import METHOD_NAMES
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.screens.slices_tab import NO_TRIAL, read_slice, slice_chart
-from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
@@ -138,9 +138,14 @@ class ImportanceTab(Tab):
         words = f"{found.trials} feasible trials{missed}"
         rows = [Row((found.objective, ""), (Cell(safe_line(found.objective), "bright"), Cell(words, "dim")), wide=True)]
         for weight in found.weights:
-            bar = fmt.bar(weight.share, self._bar_width, ascii_only=self.ui.ascii_only)
+            bar = bar_cells(weight.share, 1.0, self._bar_width, ascii_only=self.ui.ascii_only)
             note = f"active in {weight.trials}" if weight.conditional else ""
-            cells = (Cell(f" {safe_line(weight.parameter)}"), Cell(f"{weight.share:.0%}"), Cell(bar), Cell(note, "dim"))
+            cells = (
+                Cell(f" {safe_line(weight.parameter)}"),
+                Cell(f"{weight.share:.0%}"),
+                Cell(bar, "accent"),
+                Cell(note, "dim"),
+            )
             rows.append(Row((found.objective, weight.parameter), cells))
         return rows
 
@@ -168,15 +173,21 @@ class ImportanceTab(Tab):
         self.at_rest(self._explain)
 
     def _draw(self) -> None:
-        """The objective along the parameter under the cursor: `enter` shows the same with its trials."""
+        """The objective along the parameter under the cursor, on its heading along the one that matters most to it.
+
+        `enter` shows the same with its trials.
+        """
         view, (objective, parameter) = self._view, self._here
+        kept = self._kept.get(self._method)
+        weights = next((one.weights for one in kept.importances if one.objective == objective), ()) if kept else ()
+        parameter = parameter or next((one.parameter for one in weights), "")
         drawn = (view.ranked if view else None, objective, parameter, self.ui.ascii_only)
         if view is None or not self._chart.display or drawn == self._drawn:
             return
         self._drawn = drawn
         found = read_slice(view, parameter, objective).found if parameter else None
         if found is None:
-            self._chart.draw(None, empty="Choose a parameter: its values and the scores are drawn here.")
+            self._chart.draw(None, empty="The parameter that matters most is drawn here.")
             return
         title, make = slice_chart(view, found, None, ascii_only=self.ui.ascii_only)
         self._chart.draw(make, empty=NO_TRIAL)

@@ -5,9 +5,11 @@ Until that has answered, the table comes from the database alone, with fewer int
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from bertdistill.app.children.analysis_process import ask_ladder
+from bertdistill.app.report.ladder_chart import ladder_axes, ladder_drawing
 from bertdistill.app.report.ladder_text import conclusions, nearest_words, table_of
 from bertdistill.app.screens.evidence_tab import EvidenceTab
 from bertdistill.app.text.safe import safe_line
@@ -22,7 +24,7 @@ TONES: dict[str, Tone] = {"teacher": "accent", "reference": "dim"}
 
 
 class LadderTab(EvidenceTab[Ladder]):
-    """A row per family and kind; below them, what the table says."""
+    """Score over size, a row per family and kind; below them, what the table says."""
 
     NAME: ClassVar[str] = "ladder"
 
@@ -47,6 +49,12 @@ class LadderTab(EvidenceTab[Ladder]):
         self._table.show(text_columns(table), rows)
         entitle(self._table, title=f"Ladder by {safe_line(found.score)}{self.age}")
         self._words.say("\n".join(conclusions(found)))
+
+    def draw_chart(self, found: Ladder) -> None:
+        rung = self._rungs.get(self._table.cursor_key)
+        self._chart.draw(partial(ladder_drawing, found, chosen=rung), empty="No score and size are known yet.")
+        x, y = ladder_axes(found, ascii_only=self.ui.ascii_only)
+        entitle(self._chart, title=f"{y.title} over {x.title}, the best student of each family")
 
     # ------------------------------------------------------------------------------------------------------- actions
 

@@ -6,7 +6,7 @@ It knows no store: the App calls `read` in a thread and then `show` on the UI th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -38,6 +38,8 @@ INSPECTOR = "inspector"
 """Remembered: whether inspectors are shown."""
 SPLIT = "split"
 """Remembered: the share of the first pane, by the id of the split."""
+FOOTER_SECONDS = 1.0
+"""After this time the keys are shown even if nothing could be read yet."""
 REST_SECONDS = 0.06
 """How long the cursor of a list stands still before what lies beside the list follows it."""
 
@@ -91,6 +93,9 @@ class LiveScreen(Hosted, Screen[Any]):
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     _trouble = Text()
+    _footed = False
+    """Whether the footer is shown: it is made once there is something that its keys act on, and not for each step of
+    the opening."""
     _quiet: Timer | None = None
     _rest: Timer | None = None
 
@@ -104,6 +109,7 @@ class LiveScreen(Hosted, Screen[Any]):
         """The last message that is still visible."""
 
     def compose(self) -> ComposeResult:
+        self.add_class(*self._shape())  # now: each class that comes after the widgets styles all of them once more
         yield Line(id="header")
         yield Static("", id="trouble", markup=False)
         yield from self.body()
@@ -113,6 +119,14 @@ class LiveScreen(Hosted, Screen[Any]):
             yield SearchField()
         yield Keys(id="keys")
         yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
+
+    def _shape(self) -> Iterator[str]:
+        """Classes that a window of this size gives it, and the inspector."""
+        size = self.app.size
+        for edges, length in ((self.HORIZONTAL_BREAKPOINTS, size.width), (self.VERTICAL_BREAKPOINTS, size.height)):
+            yield next(name for least, name in reversed(edges) if length >= least)
+        if self.ui.memory.recall(INSPECTOR, True):
+            yield "-inspected"
 
     def body(self) -> Iterable[Widget]:
         """The widgets between header and footer."""
@@ -153,6 +167,8 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def trouble(self, words: str = "") -> None:
         """Show under the header why nothing can be read now; without words, what `diagnosis` says, if anything."""
+        if not self._footed:
+            self._show_footer()
         text = Text(safe_line(words or self.diagnosis, 600))
         if text != self._trouble:
             self._trouble = text
@@ -235,8 +251,12 @@ class LiveScreen(Hosted, Screen[Any]):
         self._use_panes()
         self.use_marker()
         self.header(Text("Reading the workspace …", "dim"))  # `show` says what it is
-        self.refresh_keys()
+        self.set_timer(FOOTER_SECONDS, self._show_footer)
         self.ui.look_again()
+
+    def _show_footer(self) -> None:
+        self._footed = True
+        self.refresh_keys()
 
     def use_marker(self) -> None:
         """Give the app's chart marker to the charts and tables of this screen."""
@@ -264,6 +284,8 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def refresh_keys(self) -> None:
         """Rewrite the footer: the available keys may have changed."""
+        if not self._footed:
+            return
         keys = footer(self, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
         text, spans = Text(no_wrap=True, overflow="ellipsis"), []
         if self.ui.paused:  # else a screen that stands still looks like a study that does

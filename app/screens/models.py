@@ -42,10 +42,10 @@ from bertdistill.store import reads
 from bertdistill.store.rows import ModelAlias, ModelVersion, Study, Trial
 
 COLUMNS = (
-    Column("model", "model", 18, grow=True),
-    Column("state", "state", 13),
-    Column("aliases", "aliases", 12),
-    Column("score", "report score", 16),
+    Column("model", "model", 20, grow=True, most=40),
+    Column("state", "state", 11),
+    Column("score", "report score", 14),
+    Column("aliases", "aliases", 12, grow=True),
     Column("params", "params", 7, "right"),
     Column("latency", "latency", 9, "right"),
     Column("trial", "trial", 16),
@@ -321,8 +321,8 @@ def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
     cells = (
         Cell(safe_line(model.name, 60), "bright"),
         Cell(words, model_report.TONES.get(version.state, "plain")),  # type: ignore[arg-type]  # a table of literals
-        Cell(safe_line(", ".join(model.row["aliases"]), 60)),
-        Cell(f"{score} {fmt.metric(score, metrics[score])}" if score else ""),
+        Cell(f"{fmt.metric(score, metrics[score]):>6} {score}" if score else ""),
+        Cell(safe_line(", ".join(model.row["aliases"]), 60), "accent"),
         Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),
         Cell(next((fmt.metric(name, metrics[name], unit=True) for name in LATENCIES if name in metrics), "")),
         Cell(safe_line(f"{model.study.name}/{model.trial.number}", 60)),

@@ -27,7 +27,7 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.scenarios import NO_BASELINE
 from bertdistill.engine.contract.errors import InvalidRequest
-from bertdistill.engine.runner.rules import used
+from bertdistill.engine.runner.budget import used
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.reruns import Forecast, filled, forecast_queued
 from bertdistill.engine.study.space import Parameter, active, coerce, contains, describe
@@ -36,8 +36,8 @@ from bertdistill.store.errors import BertDistillError
 from bertdistill.store.rows import StudyState, Trial
 
 COLUMNS = (
-    Column("parameter", "parameter", 16),
-    Column("value", "value", 12),
+    Column("parameter", "parameter", 16, grow=True, most=30),
+    Column("value", "value", 12, grow=True, most=28),
     Column("baseline", "baseline", 12),
     Column("space", "search space", 24, grow=True),
 )

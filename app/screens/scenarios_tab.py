@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -63,8 +64,12 @@ class ScenariosTab(Tab):
         columns = [Column("name", "scenario", 21), Column("trial", "trial", 6, "right")]
         for name in metrics:
             columns += [Column(name, name, max(7, min(12, len(name))), "right"), Column(f"{name} gap", "change", 17)]
-        columns.append(Column("remark", "", 12, grow=True))
-        self._table.show(columns, [self._row(view, one, metrics) for one in self._rows.values()])
+        columns.append(Column("remark", "remark", 12, grow=True))
+        compared = {f"{name} gap" for one in self._rows.values() for name in one.differences}
+        kept = [place for place, one in enumerate(columns) if one.title != "change" or one.key in compared]
+        rows = [self._row(view, one, metrics) for one in self._rows.values()]
+        shown = [replace(row, cells=tuple(row.cells[place] for place in kept)) for row in rows]
+        self._table.show([columns[place] for place in kept], shown)
         entitle(self._table, title="Scenarios: changes are to the baseline, near the teacher to the teacher")
         self._explain()
 

@@ -37,7 +37,7 @@ from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.runner.rules import used
+from bertdistill.engine.runner.budget import used
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.actions import Entry
 from bertdistill.engine.steering.changes import SECTIONS, ZERO_MEANS, read_change, settled

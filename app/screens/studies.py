@@ -22,7 +22,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
-from bertdistill.app.views.study_card import study_card
+from bertdistill.app.views.study_card import best_trial, study_card
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
@@ -39,16 +39,18 @@ from bertdistill.store.rows import Attempt
 COLUMNS = (
     Column("study", "study", 20),
     Column("state", "state", 12),
-    Column("progress", "progress", 15),
     Column("trials", "trials", 7, "right"),
+    Column("top", "best", 16),
+    Column("smallest", "smallest", 8, "right"),
+    Column("progress", "progress", 15, "right"),
     Column("left", "left", 8, "right"),
     Column("frontier", "frontier", 8, "right"),
     Column("best", "best points", 24, grow=True),
     Column("hypervolume", "hypervolume", 14),
     Column("note", "note", 20),
 )
-LISTED = ("study", "state", "progress", "trials")
-"""The columns beside an inspector, which says the rest."""
+LISTED = ("study", "state", "trials", "top", "smallest", "progress", "left")
+"""The columns beside an inspector, which says the rest; the first ones are those that fit."""
 WELCOME = (
     ("demo", "Watch a demo", "no data and no network needed: about three minutes"),
     ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),
@@ -145,24 +147,29 @@ is closed: the runner and its workers are separate processes.
         cells = (
             Cell(safe_line(study.name, 60), "bright"),
             _state(view, live, alive=news.runner.alive, ascii_only=ascii_only),
-            Cell(f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}"),
             Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
+            Cell(_top(view)),
+            Cell(_smallest(view)),
+            Cell(
+                f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}",
+                "accent" if live else "dim",
+            ),
             Cell(_left(view, live)),
             Cell(str(len(view.frontier))),
             Cell(_best(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
             Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
         )
-        kept = {column.key for column in self._columns}
-        shown = tuple(cell for column, cell in zip(COLUMNS, cells, strict=True) if column.key in kept)
-        return Row(study.name, shown, dim=study.id in news.archived)
+        named = {column.key: cell for column, cell in zip(COLUMNS, cells, strict=True)}
+        return Row(study.name, tuple(named[column.key] for column in self._columns), dim=study.id in news.archived)
 
     @property
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
             return COLUMNS
-        first, *others = (column for column in COLUMNS if column.key in LISTED)
-        return [replace(first, width=16, grow=True), *others]
+        named = {column.key: column for column in COLUMNS}
+        first, *others = (named[key] for key in LISTED)
+        return [replace(first, width=14, grow=True), *others]
 
     @on(LineTable.Moved)
     def moved(self) -> None:
@@ -300,6 +307,21 @@ def _left(view: StudyView, live: Sequence[Attempt]) -> str:
     """Time to the end of the budget with the current number of workers, if it can be estimated."""
     left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.outline.slots or 1)
     return "" if left is None else fmt.duration(left)
+
+
+def _top(view: StudyView) -> str:
+    """The best score and its name: `92.26 accuracy`."""
+    if not view.frontier:
+        return ""
+    _, score = chart_axes(view)
+    return f"{fmt.metric(score, view.means(best_trial(view)).get(score)):>6} {safe_line(score, 20)}"
+
+
+def _smallest(view: StudyView) -> str:
+    """The smallest size on the frontier."""
+    size, _ = chart_axes(view)
+    values = [value for trial in view.frontier if (value := view.means(trial).get(size)) is not None]
+    return fmt.metric(size, min(values)) if values else ""
 
 
 def _best(view: StudyView) -> str:

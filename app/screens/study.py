@@ -93,6 +93,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def __init__(self, study_name: str) -> None:
         super().__init__()
+        self.add_class("-show-trials")
         self.study_name = study_name
         self.marked: tuple[int, ...] = ()
         self.news: StudyNews | None = None
@@ -124,7 +125,6 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         yield Tour(self.ui.options.keymap, ascii_only=self.ui.ascii_only, state=self.ui.options.state)
 
     def on_mount(self) -> None:
-        self.add_class("-show-trials")
         self._recall()
         self.query_one("#trials").focus()
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.view import StudyView
+from bertdistill.app.widgets.titles import in_line
 from bertdistill.engine.launch.load import Load
 from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.engine.study.outline import LOG, PROGRAM
@@ -35,13 +36,7 @@ def line(view: StudyView, news: StudyNews, width: int, *, ascii_only: bool = Fal
     parts += [Text(words) for words in load_words(news.load)]
     if stored := _stored_to(view, news):
         parts.append(Text(stored))
-    text = Text(no_wrap=True, overflow="ellipsis")
-    for part in parts:
-        if text.cell_len + part.cell_len + 3 > width and text.cell_len:
-            break
-        text.append("   " if text else "")
-        text.append_text(part)
-    return text
+    return in_line(parts, width)
 
 
 def _states(view: StudyView, news: StudyNews, *, ascii_only: bool) -> Text:

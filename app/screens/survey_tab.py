@@ -5,12 +5,8 @@ It reads no predictions: a child process does. Until that has answered, ties are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
-
-from textual import on
-from textual.widget import Widget
 
 from bertdistill.app.children.analysis_process import ask_survey
 from bertdistill.app.report.survey_text import entries_table, remarks, sentence, survey_axes, survey_drawing
@@ -19,8 +15,6 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.survey import published_data, quick_survey
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
-from bertdistill.app.widgets.chart import Chart
-from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.text_columns import text_columns
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.survey import Entry, Survey
@@ -35,11 +29,6 @@ class SurveyTab(EvidenceTab[Survey]):
         super().__init__(study_name)
         self._entries: dict[Any, Entry] = {}
         self._data = ""
-        self._chart = Chart(id="survey-chart", classes="pane")
-
-    def compose(self) -> Iterable[Widget]:
-        yield self._chart
-        yield from super().compose()
 
     def quick(self, view: StudyView) -> Survey:
         return quick_survey(view)
@@ -61,23 +50,13 @@ class SurveyTab(EvidenceTab[Survey]):
         ]
         self._table.show(text_columns(table), rows)
         entitle(self._table, title=f"Methods by compression{self.age}")
-        self._draw_chart(found)
         self._words.say("\n".join(remarks(found, self._data)))
 
-    def _draw_chart(self, found: Survey) -> None:
+    def draw_chart(self, found: Survey) -> None:
         entry = self._entries.get(self._table.cursor_key)
         self._chart.draw(partial(survey_drawing, found, self._data, chosen=entry), empty="No score is known yet.")
         x, y = survey_axes(found)
         entitle(self._chart, title=f"{y.title} over {x.title}")
-
-    @on(Chart.Drawn)
-    def _legend(self, event: Chart.Drawn) -> None:
-        entitle(self._chart, subtitle=self._chart.legend(event.drawing.legend))
-
-    @on(LineTable.Moved)
-    def _moved(self) -> None:
-        if self.found is not None:
-            self._draw_chart(self.found)
 
     # ------------------------------------------------------------------------------------------------------- actions
 

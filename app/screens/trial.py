@@ -5,7 +5,7 @@ Every action goes through `engine.actions`, as in the commands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -31,7 +31,7 @@ from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
-from bertdistill.app.widgets.titles import entitle
+from bertdistill.app.widgets.titles import entitle, in_line
 from bertdistill.app.widgets.trial_facts import trial_of
 from bertdistill.engine.analysis.scenarios import ScenarioTable
 from bertdistill.engine.contract.folder import RunPaths
@@ -147,7 +147,7 @@ mentions another trial opens it, `escape` returns.
         if news.trial.number != self.number:
             return  # read before the person moved to the next trial
         self.news = news
-        self.header(_header(news, ascii_only=self.ui.ascii_only))
+        self.header(in_line(_header(news, ascii_only=self.ui.ascii_only), self.size.width - 2, gap=2))
         self._show_facts(news)
         self._show_runs(news)
         self._curves.show(news.curves, news.series)
@@ -321,24 +321,23 @@ def _facts_of(news: TrialNews) -> tuple[Any, ...]:
     return trial.number, trial.state, trial.metrics, trial.busy_seconds, view.study.prepared, scores
 
 
-def _header(news: TrialNews, *, ascii_only: bool) -> Text:
+def _header(news: TrialNews, *, ascii_only: bool) -> Iterator[Text]:
     """Name, state, place, scores; for a running trial, its progress."""
     trial, view = news.trial, news.view
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{safe_line(view.study.name, 40)}/{trial.number}  ", "bold")
-    text.append(fmt.state(trial.state.value, ascii_only=ascii_only), STYLES.get(trial.state.value, ""))
+    yield Text(f"{safe_line(view.study.name, 40)}/{trial.number}", "bold")
+    text = Text(fmt.state(trial.state.value, ascii_only=ascii_only), STYLES.get(trial.state.value, ""))
     if trial.state == TrialState.RUNNING:
         text.append(f" {fmt.bar(trial.progress, 10, ascii_only=ascii_only)} {trial.progress:.0%}")
         if news.details["attempts"]:
             text.append(f" {progress_text(news.details['attempts'][-1])}")
+    yield text
     if (place := view.position(trial.number)) is not None:
         star = ("*" if ascii_only else "★") if view.ranked[trial.number].on_frontier else ""
-        text.append(f"  {star}{place} of {len(view.ranked)}")
+        yield Text(f"{star}{place} of {len(view.ranked)}")
     values = all_metrics(trial)
     for objective in view.objectives:
-        text.append(f"  {objective.metric} {fmt.metric(objective.metric, values.get(objective.metric))}")
+        yield Text(f"{objective.metric} {fmt.metric(objective.metric, values.get(objective.metric))}")
     if (gain := view.gain.get(trial.number)) is not None:
-        text.append(f"  gain {fmt.gain(gain)}")
+        yield Text(f"gain {fmt.gain(gain)}")
     if trial.archived:
-        text.append("  archived", "dim")
-    return text
+        yield Text("archived", "dim")

@@ -90,6 +90,11 @@ def spread(name: str, value: float | None) -> str:
     return f"{value:.{known.decimals}f}" if abs(value) >= 10**-known.decimals else f"{value:.2g}"
 
 
+def loss(value: float) -> str:
+    """A loss with three decimals, so that those below each other can be compared; a tiny one with its digits."""
+    return f"{value:.3f}" if value == 0 or 0.0095 <= abs(value) < 1000 else f"{value:.2g}"
+
+
 def rate(value: float) -> str:
     """Units a second: `12.5`, `410`, `15,080`; never with an exponent."""
     return f"{value:,.0f}" if abs(value) >= 100 else setting(value)
@@ -168,7 +173,7 @@ def gain(value: float | None) -> str:
 def bar(fraction: float, width: int = 14, *, ascii_only: bool = False) -> str:
     """A progress bar of `width` characters; `fraction` is cut to 0–1."""
     full = round(min(1.0, max(0.0, fraction)) * width) if math.isfinite(fraction) else 0
-    on, off = ("#", ".") if ascii_only else ("█", "░")
+    on, off = ("#", ".") if ascii_only else ("━", "─")
     return on * full + off * (width - full)
 
 

@@ -40,13 +40,13 @@ NONE = Colouring()
 
 def choices(view: StudyView) -> tuple[str, ...]:
     """What trials can be coloured by, the family first; it must differ between trials."""
-    names = dict.fromkeys(["family", "recipe", *(parameter.name for parameter in view.outline.search)])
+    names = dict.fromkeys(["family", "recipe", *view.outline.searched])
     return tuple(name for name in names if len(set(map(setting, _values(view, name).values()))) > 1)
 
 
 def usual(view: StudyView) -> str:
     """What they are coloured by at first: the family of a study of several; else nothing."""
-    several = any(parameter.name == "family" and len(parameter.choices) > 1 for parameter in view.outline.search)
+    several = len(view.outline.searched.get("family", ())) > 1
     return "family" if several else ""
 
 

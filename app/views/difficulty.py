@@ -10,7 +10,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.analysis import outcomes
 from bertdistill.app.views.view import StudyView
-from bertdistill.engine.analysis.difficulty import FamilyScore, family_scores, observed, predicted
+from bertdistill.engine.analysis.difficulty import LOW, FamilyScore, family_scores, observed, predicted
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.word_order import WordOrder
 
@@ -75,6 +75,16 @@ def fact_lines(shown: Difficulty) -> dict[str, str]:
         "left out": left_out or "none",
         "cost": f"{found.cpu_seconds:.1f} s of CPU time",
     }
+
+
+def scale_line(wos: float, width: int, *, ascii_only: bool = False) -> str:
+    """Where a sensitivity lies between 0, word order says nothing, and 1, it says all, with a sign at `LOW`."""
+    line, mark, low = "-o|" if ascii_only else "─●┊"
+    room = max(10, width - 4)
+    cells = [line] * room
+    for value, sign in ((LOW, low), (wos, mark)):
+        cells[round(min(1.0, max(0.0, value)) * (room - 1))] = sign
+    return f"0 {''.join(cells)} 1"
 
 
 def family_cells(shown: Difficulty) -> list[list[str]]:

@@ -102,7 +102,7 @@ def smaller(metric: str, value: float | None, other: float | None, *, least: flo
 
 
 def _several(view: StudyView) -> bool:
-    return any(parameter.name == "family" and len(parameter.choices) > 1 for parameter in view.outline.search)
+    return len(view.outline.searched.get("family", ())) > 1
 
 
 def _running(view: StudyView, trial: Trial) -> str:

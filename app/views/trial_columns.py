@@ -10,7 +10,6 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.views.certain import chance
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.views.view import columns as metric_columns
-from bertdistill.engine.study.scopes import setting_of
 from bertdistill.store.rows import Trial
 
 FACTS = ("state", "loss", "gain", "p_frontier", "note", "tags", "origin", "time", "parameters")
@@ -19,19 +18,25 @@ FACTS = ("state", "loss", "gain", "p_frontier", "note", "tags", "origin", "time"
 
 def value_of(trial: Trial, name: str) -> Any:
     """The value of a parameter or setting in a trial; None if its family does not use it."""
-    return trial.params[name] if name in trial.params else setting_of(trial.settings, name)
+    if name in trial.params:
+        return trial.params[name]
+    if name.rpartition(".")[2] not in trial.settings:
+        return None
+    from bertdistill.engine.study.scopes import setting_of  # with all families 30 ms: few columns need them
+
+    return setting_of(trial.settings, name)
 
 
 def known_columns(view: StudyView) -> list[str]:
     """Every column that the study can show."""
     measured = {name for trial in view.trials[:50] for name in all_metrics(trial)}
-    searched = [p.name for p in view.outline.search]
+    searched = view.outline.searched
     return list(dict.fromkeys([*FACTS, *metric_columns(view), *sorted(measured), *searched]))
 
 
 def default_columns(view: StudyView) -> tuple[str, ...]:
     """State, objectives, the family if there are several, loss, gain and what else is worth a word."""
-    several = any(p.name == "family" and len(p.choices) > 1 for p in view.outline.search)
+    several = len(view.outline.searched.get("family", ())) > 1
     family = ("family",) if several else ()
     return ("state", *(o.metric for o in view.objectives), *family, "loss", "gain", "note", "parameters")
 

@@ -19,17 +19,13 @@ from bertdistill.app.text.format import arrow, metric, value_of
 from bertdistill.app.text.format import spread as spread_text
 from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.outcomes import at_chance, size_and_score, teacher_sizes
-from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.imported import IMPORTED
 from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.pareto.frontier import Objective, RankedRow, is_wide
 from bertdistill.engine.pareto.repeats import Measured, Repeats, gains_in_time, grouped, ranking_of
-from bertdistill.engine.runner.rules import in_budget
+from bertdistill.engine.runner.budget import in_budget
 from bertdistill.engine.study.measured import measured
-from bertdistill.engine.study.observed import observed_space
-from bertdistill.engine.study.outline import LOG, Outline, of_spec, outline
-from bertdistill.engine.study.scopes import setting_of
-from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
+from bertdistill.engine.study.outline import LOG, Outline, outline
 from bertdistill.engine.tasks.table import METRICS, TASKS
 from bertdistill.store import reads
 from bertdistill.store.db import Database
@@ -37,6 +33,8 @@ from bertdistill.store.rows import Screened, Study, StudyState, Trial, TrialStat
 
 if TYPE_CHECKING:
     from bertdistill.engine.analysis.certainty import Certainty  # numpy: the first picture does without
+    from bertdistill.engine.contract.facts import Prepared
+    from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 
 WHOLE = (*COUNTS, "bytes")
 """Metrics that are whole numbers."""
@@ -107,6 +105,8 @@ class StudyView:
     @cached_property
     def facts(self) -> Prepared:
         """What the preparation found; empty until it is done."""
+        from bertdistill.engine.contract.facts import Prepared  # 8 ms that the list of studies does without
+
         return Prepared.from_dict(self.study.prepared)
 
     @property
@@ -129,7 +129,8 @@ class StudyView:
     @property
     def chance(self) -> dict[str, float]:
         """Scores of a model that has learnt nothing, by metric; empty until the preparation is done."""
-        return dict(self.facts.chance)
+        found = (self.study.prepared or {}).get("chance")  # not from `facts`: every list asks, and few need the rest
+        return dict(found) if isinstance(found, Mapping) else {}
 
     def at_chance(self, trial: Trial) -> bool:
         """Whether its score is one that says nothing."""
@@ -216,13 +217,13 @@ def read_view(db: Database, name: str) -> StudyView:
     return replace(make_view(study, outline(study), trials), screened=tuple(screened))
 
 
-def make_view(
-    study: Study, known: Outline | StudySpec, trials: Sequence[Trial], before: StudyView | None = None
-) -> StudyView:
+def make_view(study: Study, known: Outline, trials: Sequence[Trial], before: StudyView | None = None) -> StudyView:
     """Rank the trials; pure. `before` is an older view of the same study: what holds of it still is not made again."""
-    known = of_spec(known) if isinstance(known, StudySpec) else known
     if study.kind == LOG:
-        known = replace(known, search=observed_space([t.params for t in trials]))
+        from bertdistill.engine.study.observed import observed_space  # a space takes 30 ms that searches do without
+
+        space = observed_space([t.params for t in trials])
+        known = replace(known, observed=space, searched={one.name: one.choices for one in space})
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     values = {t.number: all_metrics(t) for t in complete}
     if before is not None and (before.objectives, before.measured) == (known.objectives, values):
@@ -282,6 +283,8 @@ def columns(view: StudyView) -> list[str]:
 
 def differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Settings that differ, as {name: (value in other, value in settings)}; None where the family does not use it."""
+    from bertdistill.engine.study.scopes import setting_of  # with all families 30 ms: only this needs them
+
     names = dict.fromkeys([*settings, *other])
     pairs = {name: (setting_of(other, name), setting_of(settings, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
@@ -402,10 +405,10 @@ def _kind(view: StudyView, trial: Trial) -> Kind:
         return "dominated" if trial.state == TrialState.COMPLETE and not view.objectives else "infeasible"
     if row.on_frontier or not row.feasible:
         return "frontier" if row.on_frontier else "infeasible"
-    return "tied" if view.certainty is not None and view.certainty.plausible(_leader(view, trial)) else "dominated"
+    return "tied" if view.certainty is not None and view.certainty.plausible(leader(view, trial)) else "dominated"
 
 
-def _leader(view: StudyView, trial: Trial) -> int:
+def leader(view: StudyView, trial: Trial) -> int:
     """The trial that stands for its point."""
     group = view.repeats.get(trial.number)
     return trial.number if group is None else group.first
@@ -414,7 +417,7 @@ def _leader(view: StudyView, trial: Trial) -> int:
 def _bar(view: StudyView, trial: Trial, metric_name: str) -> tuple[float, float] | None:
     """The interval of its score."""
     found = view.certainty
-    return None if found is None else found.intervals.get(_leader(view, trial), {}).get(metric_name)
+    return None if found is None else found.intervals.get(leader(view, trial), {}).get(metric_name)
 
 
 def _reference(reference: ReferencePoint, x: str, y: str) -> Point:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
+from rich.cells import cell_len
 from rich.color import Color as Paint
 from rich.segment import Segment
 from rich.style import Style
@@ -179,10 +180,12 @@ class Chart(Widget, can_focus=True):
         return strip.apply_style(self.rich_style)
 
     def legend(self, words: Iterable[Word]) -> Text:
-        """These parts of a legend in the colours that they explain."""
-        colours = self.look.palette
+        """These parts of a legend in the colours that they explain; none is cut at the edge of the pane."""
+        colours, room = self.look.palette, self.size.width - 4
         text = Text()
         for word in words:
+            if text and text.cell_len + cell_len(word.text) + 2 > room:
+                continue  # a shorter one may still fit
             colour = (COLOURS if colours is None else colours).get(word.key)
             paint = Paint.from_rgb(*colour) if isinstance(colour, tuple) else colour
             style = (

@@ -8,7 +8,9 @@ from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
-_LEAST = 3
+from bertdistill.app.text.format import NONE
+
+_LEAST = 8
 """Minimum cells of a cut column at the right edge."""
 _TITLE, _WORD = 18, 12
 """Most cells that a name, or a word below it, asks for: `transformer.layers`, `transformer`."""
@@ -16,19 +18,35 @@ _TITLE, _WORD = 18, 12
 
 @dataclass(frozen=True)
 class Column:
-    """One column, `width` in cells. At most one column grows to take the width left; `width` is its minimum."""
+    """One column, `width` in cells. Columns that grow share the width left, up to `most` cells each (0: no limit)."""
 
     key: str
     title: str
     width: int
     align: Literal["left", "right"] = "left"
     grow: bool = False
+    most: int = 0
 
 
 def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
-    """The column of a metric or parameter, as wide as its title and `words`, the values it can have, within reason."""
-    longest = max(map(cell_len, words), default=0)
-    return Column(key, title, max(7, min(_TITLE, cell_len(title)), min(_WORD, longest)), "right")
+    """The column of a metric or parameter, as wide as its title and `words`, the values it can have, within reason.
+
+    Words stand at the left of it, numbers at the right.
+    """
+    known = list(words)
+    longest = max(map(cell_len, known), default=0)
+    width = max(7, min(_TITLE, cell_len(title)), min(_WORD, longest))
+    if all(map(_is_number, known)):
+        return Column(key, title, width, "right")
+    return Column(key, title, width, grow=longest > width, most=min(longest, 2 * _TITLE))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return word == NONE
+    return True
 
 
 @dataclass(frozen=True)
@@ -43,17 +61,47 @@ class Layout:
 def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
     """Place columns in `width` cells after the gutter; `first` columns after the pinned one are scrolled away."""
     candidates = [0, *range(1 + first, len(columns))] if columns else []
-    spare = max(0, width - sum(columns[index].width + 1 for index in candidates))
-    wide = [c.width + (spare if c.grow else 0) for c in columns]
+    shown = [columns[index] for index in candidates]
+    fitting = _fitting(shown, width)
+    if len(fitting) < len(candidates):
+        width -= 2  # for the sign that more columns are at the right
+        fitting = _fitting(shown, width)
+    wide = _grown(shown, fitting, width)
     places, at = [], 1
-    for index in candidates:
-        shown = min(wide[index], width - at)
-        if shown < min(_LEAST, wide[index]):
-            break
-        places.append((index, at, shown))
-        at += shown + 1
-    whole = bool(places) and places[-1][0] == len(columns) - 1 and places[-1][2] == wide[places[-1][0]]
+    for index, cells in zip(candidates, wide, strict=False):
+        places.append((index, at, cells))
+        at += cells + 1
+    whole = len(wide) == len(shown) and all(map(int.__ge__, wide, (column.width for column in shown)))
     return Layout(tuple(places), left=first > 0, right=bool(columns) and not whole)
+
+
+def _fitting(columns: Sequence[Column], width: int) -> list[int]:
+    """The widths of the columns that fit. The last one may be cut, unless it holds numbers: a cut number misleads."""
+    widths = list[int]()
+    at = 1
+    for column in columns:
+        room = min(column.width, width - at)
+        cut = room < column.width and (column.align == "right" and bool(widths))
+        if cut or room < min(_LEAST, column.width):
+            break
+        widths.append(room)
+        at += room + 1
+    return widths
+
+
+def _grown(columns: Sequence[Column], widths: Sequence[int], width: int) -> list[int]:
+    """The widths with the cells that are left, shared by the columns that grow."""
+    found, spare = list(widths), width - sum(widths) - len(widths)
+    growing = [place for place, column in enumerate(columns[: len(widths)]) if column.grow]
+    while spare > 0 and growing:
+        share = max(1, spare // len(growing))
+        for place in tuple(growing):
+            most = columns[place].most
+            more = min(share, spare, max(0, most - found[place]) if most else spare)
+            found[place], spare = found[place] + more, spare - more
+            if most and found[place] >= most:
+                growing.remove(place)
+    return found
 
 
 def joined(layout: Layout, width: int) -> list[tuple[int, int, int]]:

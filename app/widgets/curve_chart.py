@@ -17,9 +17,8 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.curves import TrialCurve
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.engine.contract.terms import TERMS
 
-LOSSES = ("train/loss", *(f"train/{name}" for name in TERMS))
+TOTAL, SOFT, HARD = "train/loss", "train/soft_loss", "train/hard_loss"
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 """Weights of the past in the moving average; the first means no smoothing."""
 AXES = ("step", "examples", "minutes")
@@ -145,7 +144,8 @@ def in_order(names: Sequence[str], scores: Sequence[str]) -> list[str]:
 
 def _sets(names: Sequence[str], trials: int, scores: Sequence[str]) -> list[list[str]]:
     """The scores of the validation split, those of the study first, then losses, then every other series."""
-    losses = [n for n in (LOSSES if trials < 3 else LOSSES[:1]) if n in names]
+    terms = sorted(n for n in names if n.startswith("train/") and n.endswith("_loss") and n not in (SOFT, HARD))
+    losses = [n for n in ((TOTAL, SOFT, HARD, *terms) if trials < 3 else (TOTAL,)) if n in names]
     first = [n for score in scores if (n := f"{EVALUATION}{score}") in names]
     rest = sorted((n for n in names if n not in (*losses, *first)), key=lambda n: (not n.startswith(EVALUATION), n))
     return [*([n] for n in first), *([losses] if losses else []), *([n] for n in rest)]

@@ -42,7 +42,9 @@ class Split(Container):
 
     def give(self, share: int) -> None:
         """The first pane gets this share of both, in percent, within `LEAST` and `MOST`; 0 leaves it to the styles."""
-        self.share = share and max(LEAST, min(MOST, share))
+        before, self.share = self.share, share and max(LEAST, min(MOST, share))
+        if self.share == before:  # styles that are set again are laid out again
+            return
         edge = "height" if self.upright else "width"
         for pane, part in zip(self.children[:2], (self.share, 100 - self.share), strict=False):
             if self.share:

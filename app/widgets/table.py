@@ -62,7 +62,7 @@ class LineTable(ScrollView, can_focus=True):
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
-        & > .line-table--header { text-style: bold; color: $text-muted; }
+        & > .line-table--header { text-style: bold; color: $text-primary; }
         & > .line-table--cursor {
             background: $block-cursor-blurred-background;
             color: $block-cursor-blurred-foreground;
@@ -72,7 +72,12 @@ class LineTable(ScrollView, can_focus=True):
             color: $block-cursor-foreground;
             text-style: $block-cursor-text-style;
         }
-        & > .line-table--dim { color: $text-disabled; }
+        &:ansi:focus > .line-table--cursor {
+            background: ansi_default;
+            color: ansi_default;
+            text-style: reverse;
+        }
+        & > .line-table--dim { color: $text-muted; }
         & > .line-table--bright { text-style: bold; }
         & > .line-table--good { color: $text-success; }
         & > .line-table--warn { color: $text-warning; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from weakref import WeakKeyDictionary
 
 from rich.text import Text
@@ -11,6 +12,17 @@ from bertdistill.app.text.safe import safe_line
 
 _SHOWN: WeakKeyDictionary[Widget, dict[str, str | Text]] = WeakKeyDictionary()
 _BORDER = {"title": "border_title", "subtitle": "border_subtitle"}
+
+
+def in_line(parts: Iterable[Text], width: int, *, gap: int = 3) -> Text:
+    """The parts that fit into `width`, the most important first: a number that is cut misleads."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for part in parts:
+        if text and text.cell_len + part.cell_len + gap > width:
+            break
+        text.append(" " * gap if text else "")
+        text.append_text(part)
+    return text
 
 
 def entitle(widget: Widget, **titles: str | Text) -> None:

@@ -29,16 +29,18 @@ TONES: dict[str, Tone] = {
 def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
     """Columns with the number first; the one sorted by has an arrow."""
     arrow = {False: ("▾", "v"), True: ("▴", "^")}[reverse][ascii_only]
-    found, choices = [Column("trial", "#", 5, "right")], {p.name: p.choices for p in view.outline.search}
+    found, choices = [Column("trial", "#", 5, "right")], view.outline.searched
     for name in names:
         title = name + (f" {arrow}" if name == sort else "")
         match name:
             case "state":
-                found.append(Column(name, title, 12))
+                found.append(Column(name, title, 10, grow=True, most=14))
             case "parameters":
                 found.append(Column(name, title, 24, grow=True))
             case "note":
-                found.append(Column(name, title, 16))  # `dominated by #12`
+                found.append(Column(name, title, 16, grow=True, most=40))  # `dominated by #12`
+            case "loss" | "gain":
+                found.append(Column(name, title, max(6, len(title)), "right"))
             case "tags" | "origin":
                 found.append(Column(name, title, 12))
             case _:
@@ -113,10 +115,11 @@ def _cell(
                 text = f"{fmt.STATES[trial.state.value][ascii_only]} {safe_line(trial.reason)}"
             return Cell(text, TONES[trial.state.value])
         case "loss":
-            return Cell(fmt.setting(losses[trial.number]) if trial.number in losses else fmt.NONE)
+            return Cell(fmt.loss(losses[trial.number]) if trial.number in losses else fmt.NONE)
         case "gain":
             gain = view.gain.get(trial.number)
-            return Cell(fmt.gain(gain), "good" if (gain or 0) > 0 else "plain")
+            words = fmt.gain(gain)
+            return Cell(words, "dim" if words in ("", "0") else "bad" if words.startswith("-") else "good")
         case "p_frontier":
             return Cell(chance_words(view, trial))
         case "note":

@@ -23,6 +23,7 @@ from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS, file_sha256, read_object, write_json
 from bertdistill.engine.contract.spec import Device
+from bertdistill.engine.contract.terms import WITH_LAYERS
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
@@ -38,7 +39,8 @@ LOW = 0.3
 """Below this, the original posts found that a student that ignores order, or almost, can replace the teacher."""
 NEAR = 1.0
 """Points of the score within which a student counts as equal to its teacher."""
-ENCODER = "transformer"
+OLDEST = "transformer"
+"""The family of trials that record none."""
 ONCE = Shuffling(shuffles=1, examples=0)
 """Every example once, for `read_hard`."""
 
@@ -232,7 +234,7 @@ def family_scores(outcomes: Sequence[Outcome], metric: str, teacher: float | Non
     """The best trial of every family, best first; `metric` is maximised."""
     best: dict[str, FamilyScore] = {}
     for one in outcomes:
-        score, family = one.values.get(metric), str(one.settings.get("family", ENCODER))
+        score, family = one.values.get(metric), str(one.settings.get("family", OLDEST))
         if one.complete and score is not None and (family not in best or score > best[family].score):
             difference = None if teacher is None else score - teacher
             best[family] = FamilyScore(family, one.number, score, difference, one.values.get("params"))
@@ -241,7 +243,7 @@ def family_scores(outcomes: Sequence[Outcome], metric: str, teacher: float | Non
 
 def observed(wos: float, families: Sequence[FamilyScore]) -> str:
     """Whether the study bears the prediction out, as a sentence; empty unless a family other than encoders has run."""
-    simple = next((row for row in families if row.family != ENCODER), None)
+    simple = next((row for row in families if row.family not in WITH_LAYERS), None)
     if simple is None or simple.difference is None:
         return ""
     named, absorbed = f"{simple.family} (trial {simple.trial})", simple.difference >= -NEAR

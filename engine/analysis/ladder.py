@@ -9,24 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Literal
 
 from bertdistill.engine.analysis.outcomes import ROUNDING
 from bertdistill.engine.analysis.rungs import KINDS, Chosen, Kind
 from bertdistill.engine.analysis.scenarios import TEACHER_MARGIN
-from bertdistill.engine.analysis.scored import (
-    TEACHER,
-    Z95,
-    Interval,
-    Score,
-    Split,
-    error_over_seeds,
-    interval_of,
-    paired,
-    score_of,
-    widened,
-)
+from bertdistill.engine.analysis.scored import TEACHER, Interval, Score, Split, gap_of, interval_of, is_tie, score_of
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.contract.terms import WITH_LAYERS
 from bertdistill.engine.families.same_point import without_seed
@@ -70,7 +58,7 @@ class Effect:
     @property
     def tie(self) -> bool | None:
         """Whether it may as well be zero; None if there is no interval."""
-        return None if self.interval is None else self.interval[0] <= 0 <= self.interval[1]
+        return is_tie(self.interval)
 
 
 @dataclass(frozen=True)
@@ -238,12 +226,9 @@ def _effects(chosen: Sequence[Chosen], frame: Frame, split: str) -> Iterator[Eff
 
 
 def _effect(one: Chosen, other: Chosen, split: Split, name: str) -> Effect | None:
-    parts = [[t.number for t in side.trials if t.number in split.scores] for side in (one, other)]
-    if not all(parts):
+    numbers = [[trial.number for trial in side.trials] for side in (one, other)]
+    gap = gap_of(numbers[0], numbers[1], split, name)
+    if gap is None:
         return None
-    values = [[split.scores[number] for number in part] for part in parts]
-    difference = fmean(values[0]) - fmean(values[1])
-    ends, error = paired(split, parts[0], parts[1], name), error_over_seeds(values)
-    interval = None if ends is None else widened(difference, ends, Z95 * error)
     same = len({without_seed(side.best.settings, OF_DISTILLATION) for side in (one, other)}) == 1
-    return Effect(one.family, one.kind, other.kind, difference, interval, same)
+    return Effect(one.family, one.kind, other.kind, gap.value, gap.interval, same)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.events import finite
-from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.pareto.frontier import Objective, optimised
-from bertdistill.engine.study.space import Value
 from bertdistill.engine.tasks.table import METRICS, TASKS
+
+if TYPE_CHECKING:
+    from bertdistill.engine.contract.facts import Prepared
+    from bertdistill.engine.study.space import Value
 
 MOST_PERCENT = 1000.0
 """Larger percentages mean that the reference is almost zero; the absolute difference is clearer."""

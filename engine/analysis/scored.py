@@ -53,20 +53,28 @@ class Score:
     """From the predictions of both for the same examples, widened by the spread over seeds."""
 
 
+@dataclass(frozen=True)
+class Gap:
+    """The difference of two means over seeds."""
+
+    value: float
+    interval: Interval | None
+    """From the predictions of both for the same examples, widened by the spread over seeds."""
+
+
 def score_of(numbers: Sequence[int], split: Split, name: str) -> Score | None:
     scored = [number for number in numbers if number in split.scores]
     if not scored:
         return None
     values = [split.scores[number] for number in scored]
-    mean, teacher = fmean(values), split.scores.get(TEACHER)
-    gap, ends = None if teacher is None else mean - teacher, paired(split, scored, (TEACHER,), name)
+    mean, gap = fmean(values), gap_of(scored, (TEACHER,), split, name)
     return Score(
         mean,
         len(values),
         stdev(values) if len(values) > 1 else None,
         interval_of(scored, mean, split, name),
-        gap,
-        None if gap is None or ends is None else widened(gap, ends, Z95 * error_over_seeds([values])),
+        None if gap is None else gap.value,
+        None if gap is None else gap.interval,
     )
 
 
@@ -79,6 +87,16 @@ def interval_of(numbers: Sequence[int], mean: float, split: Split, name: str) ->
     if len(numbers) == 1 and numbers[0] in split.intervals:
         return split.intervals[numbers[0]]
     return wilson(mean, split.examples) if name in COUNTED and split.examples else None
+
+
+def gap_of(numbers: Sequence[int], others: Sequence[int], split: Split, name: str) -> Gap | None:
+    """The mean of `numbers` minus that of `others`, over those that are scored; None if none of either are."""
+    parts = [[number for number in part if number in split.scores] for part in (numbers, others)]
+    if not all(parts):
+        return None
+    values = [[split.scores[number] for number in part] for part in parts]
+    gap, ends = fmean(values[0]) - fmean(values[1]), paired(split, parts[0], parts[1], name)
+    return Gap(gap, None if ends is None else widened(gap, ends, Z95 * error_over_seeds(values)))
 
 
 def paired(split: Split, numbers: Sequence[int], others: Sequence[int], name: str) -> Interval | None:
@@ -108,3 +126,8 @@ def error_over_seeds(values: Sequence[Sequence[float]]) -> float:
 def widened(middle: float, ends: Interval, by: float) -> Interval:
     """The interval around `middle` with another, independent uncertainty of half width `by`."""
     return middle - math.hypot(middle - ends[0], by), middle + math.hypot(ends[1] - middle, by)
+
+
+def is_tie(ends: Interval | None) -> bool | None:
+    """Whether a difference may as well be zero; None without an interval."""
+    return None if ends is None else ends[0] <= 0 <= ends[1]

@@ -12,7 +12,7 @@ from typing import Any
 
 from bertdistill.engine.analysis.methods import method_of
 from bertdistill.engine.analysis.outcomes import Outcome
-from bertdistill.engine.analysis.scored import TEACHER, Score, Split, interval_of, paired, score_of
+from bertdistill.engine.analysis.scored import TEACHER, Score, Split, gap_of, interval_of, is_tie, score_of
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.families.same_point import SEED, without_seed
 
@@ -183,11 +183,5 @@ def _best(factor: float, entries: Sequence[Entry], frame: Frame, known: Split, s
         return Best(factor, None)
     best = max(small, key=lambda one: sign * one.scores[VALIDATION].value)
     others = [one for one in small if one.method != best.method and split in one.scores]
-    ties = [one.method for one in others if _tie(best, one, known, frame.score)]
-    return Best(factor, best, tuple(dict.fromkeys(ties)))
-
-
-def _tie(one: Entry, other: Entry, split: Split, name: str) -> bool:
-    numbers = [[number for number in e.numbers if number in split.scores] for e in (one, other)]
-    ends = paired(split, numbers[0], numbers[1], name) if all(numbers) else None
-    return ends is not None and ends[0] <= 0 <= ends[1]
+    gaps = [(one.method, gap_of(best.numbers, one.numbers, known, frame.score)) for one in others]
+    return Best(factor, best, tuple(dict.fromkeys(method for method, gap in gaps if gap and is_tie(gap.interval))))

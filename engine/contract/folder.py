@@ -144,6 +144,14 @@ def open_regular(path: Path) -> int:
     raise OSError(f"{path} is not a regular file")
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file of a run folder; 0 if there is none. A link is not followed: it is never read either."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a run folder; empty if there is none, or if it is something else."""
     try:

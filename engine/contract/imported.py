@@ -5,7 +5,6 @@ Standard library only; it reads no file of another tracker.
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from bertdistill.engine.contract.names import name_problem
@@ -22,6 +21,8 @@ _UNFIT = re.compile(r"[^A-Za-z0-9_./ @-]")
 
 def run_folder(tracker: str, key: str) -> str:
     """The folder of the attempt of a run, from the key that tells it from every other run of that tracker."""
+    import hashlib  # 2 ms of the first paint of the app, which needs none
+
     text = f"{tracker}\0{key}".encode("utf-8", "surrogatepass")
     return f"{ROOT}/{hashlib.sha256(text).hexdigest()[:40]}"
 

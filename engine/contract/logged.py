@@ -50,8 +50,14 @@ class LoggedRun:
 
 
 def prefix(study: str, run: str) -> str:
-    """What the names of all folders of a run begin with, and no others: a run id contains no dot."""
+    """What the names of all folders of a run begin with. So may those of another: names of studies contain dots."""
     return f"{study}.{run}."
+
+
+def is_of(folder_name: str, study: str, run: str) -> bool:
+    """Whether that is the name of a folder of this run."""
+    before = prefix(study, run)
+    return folder_name.startswith(before) and folder_name[len(before) :].isdecimal()
 
 
 def logged_root(workspace: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def translated(raw: Any, moves: Mapping[str, str]) -> Any:
-    """The value with every absolute path that is or lies below a key of `moves` moved there; the longest key counts."""
+    """The value with every absolute path moved that is a key of `moves`, or below one; the longest key counts."""
     if isinstance(raw, str):
         return _moved(raw, moves) if raw.startswith("/") else raw
     if isinstance(raw, Mapping):

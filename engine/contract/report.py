@@ -1,4 +1,4 @@
-"""A model to score on the report split, as the worker of kind `report` is told. Standard library only."""
+"""A model to score on the report split, as the worker of kind `report` receives it. Standard library only."""
 
 from __future__ import annotations
 

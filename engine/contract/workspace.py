@@ -82,9 +82,9 @@ class Workspace:
             raise ConfigError(f"{text} is outside the workspace {self.path}", hint="The database was altered.")
         return self.path.resolve() / path
 
-    def cached(self, told: str, kind: str) -> Path | None:
+    def cached(self, recorded: str, kind: str) -> Path | None:
         """A folder by its recorded path, or by its name in `caches/<kind>` if the workspace was moved, else None."""
-        places = (Path(told), self.caches / kind / Path(told).name)
+        places = (Path(recorded), self.caches / kind / Path(recorded).name)
         return next((one for one in places if one.is_dir()), None)
 
     def make(self) -> None:

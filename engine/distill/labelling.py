@@ -216,7 +216,7 @@ def teacher_outputs(run: Run, labels: Labels, texts: Texts) -> Path:
         outputs = labels.logits(texts, 0, len(texts.features), run.progress("teacher outputs", "windows"))
         np.save(signal_file(temporary, LOGITS), outputs.astype(np.float16))
 
-    return build_once(outputs_folder(run, labels, texts.features), build, run.warn)
+    return build_once(outputs_folder(run, labels, texts.features), build, run.warn, run.waiting("teacher outputs"))
 
 
 def transfer_outputs(run: Run, labels: Labels, texts: Texts, labelled: int, outputs: Path) -> Path:
@@ -240,7 +240,7 @@ def transfer_outputs(run: Run, labels: Labels, texts: Texts, labelled: int, outp
             report(stop - labelled, end - labelled)
         np.save(signal_file(temporary, LOGITS), np.concatenate(done))
 
-    build_once(target, build, run.warn)
+    build_once(target, build, run.warn, run.waiting("teacher outputs"))
     shutil.rmtree(parts, ignore_errors=True)
     return target
 
@@ -259,6 +259,6 @@ def teacher_scores(run: Run, labels: Labels, texts: Texts, evaluator: Evaluator)
         np.save(temporary / CLASS_LOGITS, outputs.astype(np.float32))
 
     key = cache_key(model=labels.sha256, features=texts.features.folder.name, dtype="float32")
-    folder = build_once(run.caches / "outputs" / key, build, run.warn)
+    folder = build_once(run.caches / "outputs" / key, build, run.warn, run.waiting("teacher outputs"))
     scores = evaluator.score(np.load(folder / CLASS_LOGITS)).metrics
     return str(folder), {name: scores[name] for name in (*TASKS[run.spec.task].scores, "search_loss") if name in scores}

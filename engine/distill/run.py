@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
@@ -66,6 +67,11 @@ class Run:
             self.events.emit(PROGRESS, phase=phase, done=done, total=total, rate=rate, unit=unit)
 
         return report
+
+    def waiting(self, what: str) -> Callable[[], None]:
+        """For `caches.build_once`: says that another attempt builds the same; raises Stopped if asked to stop."""
+        report = cache(lambda: self.progress(f"waiting for the same {what}", "attempts"))
+        return lambda: report()(0, 1)
 
 
 M = TypeVar("M", bound=torch.nn.Module)

@@ -91,7 +91,7 @@ def fine_tuned(
         best = _train(run, work, model, spec.fine_tune, train_features, evaluator, tokenizer)
         load_model(best).save(temporary, tokenizer)
 
-    build_once(target, build, run.warn)
+    build_once(target, build, run.warn, run.waiting("teacher"))
     shutil.rmtree(_training(target), ignore_errors=True)  # weights and optimiser: four times the teacher
     return target
 

@@ -9,9 +9,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bertdistill.engine.contract.spec import Settings
-from bertdistill.engine.families.table import FAMILIES, unused
-
 SEED = "seed"
 
 
@@ -26,7 +23,8 @@ def point_of(settings: Mapping[str, Any]) -> str | None:
 def points_of(trials: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[int, str]:
     """The point of each trial, by number, where trials differ in their seed; empty in a study of one seed.
 
-    Most studies have a single seed, and then no settings are compared: of 1,000 trials that would take 50 ms.
+    Most studies have a single seed, and then no settings are compared: of 1,000 trials that would take 50 ms, and
+    importing the families, which is left to those who do compare, another 30 ms.
     """
     every = list(trials)
     if len({settings.get(SEED) for _, settings in every}) < 2:
@@ -43,11 +41,17 @@ def without_seed(settings: Mapping[str, Any], besides: Iterable[str] = ()) -> st
 
 def _whole(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """With the defaults of settings that older versions did not have; those of other programs as they are."""
+    from bertdistill.engine.contract.spec import Settings
+    from bertdistill.engine.families.table import FAMILIES
+
     return {**vars(Settings()), **settings} if str(settings.get("family")) in FAMILIES else settings
 
 
 def _idle(settings: Mapping[str, Any]) -> frozenset[str]:
     """Keys without effect: those that the family does not use, and those of terms of the loss with weight 0."""
+    from bertdistill.engine.contract.spec import Settings
+    from bertdistill.engine.families.table import FAMILIES, unused
+
     if str(settings.get("family")) not in FAMILIES:
         return frozenset()
     whole = Settings(**{key: value for key, value in settings.items() if key in vars(Settings())})

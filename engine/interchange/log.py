@@ -34,7 +34,7 @@ from bertdistill.engine.contract.events import (
     newest_event,
 )
 from bertdistill.engine.contract.folder import RunPaths, write_json
-from bertdistill.engine.contract.logged import DIRECTIONS, RUN_ID, LoggedRun, logged_root, prefix, scalars
+from bertdistill.engine.contract.logged import DIRECTIONS, RUN_ID, LoggedRun, is_of, logged_root, prefix, scalars
 from bertdistill.engine.contract.metrics import costs
 from bertdistill.engine.contract.names import name_problem
 from bertdistill.engine.contract.program import RUN, ProgramOrder
@@ -377,6 +377,8 @@ def _last_step(root: Path, spec: LoggedRun) -> int:
     """
     last = -1
     for folder in root.glob(f"{prefix(spec.study, spec.run)}*"):
+        if not is_of(folder.name, spec.study, spec.run):
+            continue
         paths = RunPaths(folder)
         if _is_held(paths.lock):
             raise _in_use(spec, folder)

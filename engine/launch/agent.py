@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.events import LONGEST_LINE
-from bertdistill.engine.contract.folder import RunPaths, open_regular, read_object, write_json
+from bertdistill.engine.contract.folder import RunPaths, open_regular, read_object, size_of, write_json
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.versions import OWN, installed
 from bertdistill.engine.launch import process
@@ -136,7 +136,7 @@ class Agent:
             alive = self.launcher.alive(paths, handle := _handle(paths))  # first: then all of a dead one is here
             checkpoints = _checkpoints(paths)  # before the events: what is gone now, its successor is in them
             size, news = _read(paths.events, events, min(POLL_BYTES, left))
-            log_size, lines = _read(paths.log, log if log <= _size(paths.log) else 0, LOG_BYTES)
+            log_size, lines = _read(paths.log, log if log <= size_of(paths.log) else 0, LOG_BYTES)
             left = max(0, left - len(news))
             ended = None if alive else self.launcher.ended(paths, handle)
             found[name] = {
@@ -339,13 +339,6 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
-
-
 def _read(path: Path, offset: int, most: int) -> tuple[int, bytes]:
     """The size of a regular file, and its bytes after `offset`; (0, b"") if it is not one."""
     try:
@@ -374,7 +367,7 @@ def answered(agent: Agent, head: Mapping[str, Any], blobs: Sequence[bytes]) -> b
         verb: Callable[..., Answer] = getattr(agent, head["verb"])
         value, answers = verb(*head["args"], *blobs)
         return pack({"value": value}, answers)
-    except Exception as error:  # noqa: BLE001 - the agent's edge: the other side is told, and asks on
+    except Exception as error:  # noqa: BLE001 - the agent's edge: the other side gets the error and asks on
         return pack({"error": f"{error}" if isinstance(error, LaunchError) else f"{type(error).__name__}: {error}"})
 
 

@@ -9,9 +9,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bertdistill.engine.contract.spec import Device
+if TYPE_CHECKING:
+    from bertdistill.engine.contract.spec import Device
 
 FOLDER_VARIABLE = "BERTDISTILL_RUN_FOLDER"
 """Set for every worker, so that our processes on a GPU can be distinguished from those of others."""

@@ -1,7 +1,7 @@
 """What an attempt reads that a machine may not have: which files, and under which names there.
 
-It copies nothing. Caches keep their names, which say what is in them; files of the user are named by a digest of their
-names, sizes and times, so that a changed file is another one.
+It copies nothing. Caches and checkpoints keep their names, under which nothing else is ever written; files of the user
+are named by a digest of their names, sizes and times, so that a changed file is another one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _OUTSIDE = ("teacher_folder", "init_folder", "tokenizer")
 _LIGHT = ("tokenizer",)
 _UNREAD = ("search_outputs", "teacher_folder", "init_folder", "supernet")
 """Facts that a trial does not read as they are: the teacher of some, and the model that it starts from."""
-
-
+_WRITTEN_ONCE = ("caches", "runs")
+"""Folders of the workspace in which a name always means the same content."""
 _DATABASE = "tracker.db"
 
 
@@ -101,7 +101,7 @@ def _facts(raw: Any, inside: str, key: str = "") -> Iterator[tuple[str, bool]]:
 
 
 def program_input(directory: Path, files: Sequence[str]) -> Input:
-    """The folder of a program with those files of it, as one input; LaunchError if one is not there.
+    """The folder of a program with those files of it, as one input; LaunchError if one cannot be sent.
 
     Of a folder that is sent as a whole, workspaces are left out, as are hidden files and what Python compiles.
     """
@@ -110,6 +110,9 @@ def program_input(directory: Path, files: Sequence[str]) -> Input:
         place = directory / name
         inside = _files(place)
         workspaces = tuple(one.removesuffix(_DATABASE) for one, _ in inside if f"/{one}".endswith(f"/{_DATABASE}"))
+        if "" in workspaces:
+            hint = "Name the files of the program one by one in program.files, or move the workspace."
+            raise LaunchError(f"{place} is a workspace itself, so it cannot be sent as a whole", hint=hint)
         for one, status in inside:
             if not _hidden(one) and not any(one.startswith(root) for root in workspaces):
                 found[(place / one).relative_to(directory).as_posix()] = status
@@ -127,8 +130,7 @@ def _hidden(name: str) -> bool:
 def _input(path: Path, workspace: Path, *, light: bool) -> Input:
     files = [(name, status) for name, status in _files(path) if not (light and name.endswith(WEIGHTS))]
     sizes = tuple((name, status.st_size) for name, status in files)
-    inside = path.is_relative_to(workspace)
-    if inside and not light:
+    if not light and any(path.is_relative_to(workspace / name) for name in _WRITTEN_ONCE):
         return Input(path, path.relative_to(workspace).as_posix(), sizes)
     state = hashlib.blake2b(repr((str(path), light)).encode(), digest_size=10)
     for name, status in files:

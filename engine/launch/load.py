@@ -124,9 +124,9 @@ def _worker(paths: RunPaths) -> process.Identity | None:
     """The worker if it still is the process that the shim started on this machine."""
     state = read_object(paths.state)
     try:
-        worker = process.Identity(**state["worker"])
+        worker = process.Identity.from_dict(state["worker"])
         same = state["host"] == process.host() and state["boot_id"] == process.boot_id()
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return None
     return worker if same and process.start_ticks(worker.pid) == worker.start else None
 

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.folder import RunPaths, read_object
@@ -227,14 +226,7 @@ def _recorded(paths: RunPaths, handle: Handle) -> _Processes:
     """Who runs the attempt by pid and start time: from state.json, else (it just began) from the handle."""
     state = read_object(paths.state)
     try:
-        shim_, worker = (_identity(state[name]) for name in ("shim", "worker"))
+        shim_, worker = (process.Identity.from_dict(state[name]) for name in ("shim", "worker"))
         return _Processes(shim_, worker, str(state["boot_id"]))
     except (KeyError, TypeError, ValueError):
-        return _Processes(_identity({"pid": handle.shim, "start": handle.start}), _NOBODY, handle.boot_id)
-
-
-def _identity(raw: Mapping[str, Any]) -> process.Identity:
-    pid, start = raw["pid"], raw["start"]
-    if type(pid) is not int or type(start) is not int or not 0 <= pid < 2**31:
-        raise ValueError("not a process")
-    return process.Identity(pid, start)
+        return _Processes(process.Identity(handle.shim, handle.start), _NOBODY, handle.boot_id)

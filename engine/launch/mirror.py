@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.events import CHECKPOINT, LONGEST_LINE, RESULT, parse_event
-from bertdistill.engine.contract.folder import RunPaths, open_to_append, sync_folder, write_json
+from bertdistill.engine.contract.folder import RunPaths, open_to_append, size_of, sync_folder, write_json
 from bertdistill.engine.launch.protocol import Exit
 
 _SIGNS = (CHECKPOINT.encode(), RESULT.encode())
@@ -51,7 +51,7 @@ class Mirror:
 
     def sizes(self) -> tuple[int, int]:
         """Bytes of the events and of the log that are here."""
-        return _size(self.paths.events), _size(self.paths.log)
+        return size_of(self.paths.events), size_of(self.paths.log)
 
     def take(self, data: bytes, *, all_of_it: bool) -> Gate | None:
         """Append new events up to the first line that waits for files; that line, or None.
@@ -87,7 +87,7 @@ class Mirror:
         with self.lock:
             if self.over:
                 return
-            if start == 0 and _size(self.paths.log):
+            if start == 0 and size_of(self.paths.log):
                 os.truncate(self.paths.log, 0)
             _append(self.paths.log, data)
 
@@ -147,9 +147,9 @@ class Mirror:
         return None
 
 
-def part_of(target: Path) -> Path:
-    """Where a folder is while it is being copied."""
-    return target.with_name(f".{target.name}.part")
+def part_of(target: Path, machine: str = "") -> Path:
+    """Where a folder is while it is being copied, from that machine if several may have it."""
+    return target.with_name(f".{'.'.join(filter(None, (target.name, machine)))}.part")
 
 
 def append_part(path: Path, offset: int, data: bytes) -> None:
@@ -171,13 +171,6 @@ def _append(path: Path, data: bytes) -> None:
             data = data[os.write(descriptor, data) :]
     finally:
         os.close(descriptor)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
 
 
 def _plain(*names: str) -> bool:

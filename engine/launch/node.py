@@ -39,9 +39,13 @@ LONGEST_PAUSE = 15.0
 log = logging.getLogger("bertdistill.runner")
 
 
-@dataclass
+@dataclass(eq=False)
 class Followed:
-    """One attempt on the machine, from the request to start it until exit.json is here."""
+    """One attempt on the machine, from the request to start it until exit.json is here.
+
+    Equal only to itself: a search of the queue then runs no Python, so the runner's thread cannot add to the queue
+    in the middle of it.
+    """
 
     name: str
     mirror: Mirror

@@ -7,14 +7,16 @@ and start time within one boot, and is signalled through a pidfd that was checke
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bertdistill.engine.launch.shim import boot_id, start_ticks
 
@@ -41,6 +43,14 @@ class Identity:
 
     pid: int
     start: int
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Identity:
+        """From state.json, where a worker may have written anything; KeyError, TypeError or ValueError otherwise."""
+        pid, start = raw["pid"], raw["start"]
+        if type(pid) is not int or type(start) is not int or not 0 <= pid < 2**31:
+            raise ValueError("not a process")
+        return Identity(pid, start)
 
 
 def host() -> str:
@@ -75,11 +85,16 @@ def try_lock(path: Path) -> int | None:
 
 
 def held(path: Path) -> bool:
-    """Whether a process holds the lock file at `path`; 8 µs. The probe is shared: two probes do not see each other."""
+    """Whether a process holds the lock file at `path`; 8 µs. The probe is shared: two probes do not see each other.
+
+    OSError if this process can open no file at all: then nothing is known, and a live attempt must not look dead.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:  # missing, or replaced by something that is not a lock
-        return False
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return False  # missing, or replaced by something that is not a lock
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -161,7 +176,7 @@ def _send(pid: int, number: signal.Signals, same: Callable[[], bool]) -> bool:
         if not same():
             return False
         signal.pidfd_send_signal(descriptor, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # it is gone, or was never ours, whatever a worker has recorded
         return False
     finally:
         os.close(descriptor)

@@ -269,14 +269,16 @@ def reference_point(points: Sequence[Point], objectives: Objectives) -> Point:
     return tuple(corner)
 
 
-def unit_points(points: Sequence[Point], objectives: Objectives, reference: Point | None = None) -> list[Point]:
-    """The points scaled so that the best value of each objective is 0 and the reference 1, with sizes as logarithms."""
-    objectives = optimised(objectives)
-    corner = on_scale(reference if reference is not None else reference_point(points, objectives), objectives)
-    logged = [on_scale(point, objectives) for point in points]
-    low, _ = _extent(logged, len(objectives))
+def unit_points(points: Sequence[Point], objectives: Objectives, box: Sequence[Point] = ()) -> list[Point]:
+    """The points scaled so that the best value of each objective is 0 and the reference 1, with sizes as logarithms.
+
+    The best and the reference are those of `box`, by default of the points themselves.
+    """
+    objectives, box = optimised(objectives), box or points
+    corner = on_scale(reference_point(box, objectives), objectives)
+    low, _ = _extent([on_scale(point, objectives) for point in box], len(objectives))
     span = tuple((b - a) if b > a else 1.0 for a, b in zip(low, corner, strict=True))
-    return [_scaled(point, low, span) for point in logged]
+    return [_scaled(on_scale(point, objectives), low, span) for point in points]
 
 
 def gains(points: Sequence[Point], reference: Point) -> list[float]:

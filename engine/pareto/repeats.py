@@ -8,7 +8,6 @@ repeats of each other is passed in (see `families.same_point`).
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -110,12 +109,14 @@ def gains_in_time(rows: Sequence[Measured[Key]], objectives: Objectives) -> list
     """What each feasible row changed of the hypervolume, in the order given, as a share of the unit box.
 
     A repeat moves its point to the new mean, so that its gain is negative where the seeds before it were lucky. The
-    sum is the hypervolume of the means.
+    box is that of the means over all seeds, so the sum is the hypervolume of those; a mean beyond it on the way there
+    counts as its edge.
     """
     if not rows or len({row.point for row in rows if row.point is not None}) == sum(r.point is not None for r in rows):
         return shares([oriented(row.values, objectives) for row in rows], objectives)
     steps = _means_in_time(rows, objectives)
-    points = iter(unit_points([point for _, point in steps if point is not None], objectives))
+    ends = [point for point in dict(steps).values() if point is not None]
+    points = iter(unit_points([point for _, point in steps if point is not None], objectives, ends))
     reference = (1.0,) * len(optimised(objectives))
     now: dict[Hashable, Point] = {}
     frontier: list[Point] = []
@@ -123,7 +124,7 @@ def gains_in_time(rows: Sequence[Measured[Key]], objectives: Objectives) -> list
     for name, mean in steps:
         before = now.pop(name, None)
         if mean is not None:
-            now[name] = next(points)
+            now[name] = tuple([max(0.0, value) for value in next(points)])
         if before is not None:
             frontier = _frontier(list(now.values()))
         elif mean is not None and not any(dominates(q, now[name]) for q in frontier):
@@ -148,15 +149,3 @@ def _means_in_time(rows: Sequence[Measured[Key]], objectives: Objectives) -> lis
 
 def _frontier(points: Sequence[Point]) -> list[Point]:
     return [point for point, best in zip(points, non_dominated(points), strict=True) if best]
-
-
-def pooled_spread(groups: Sequence[Repeats[Key]], metric: str) -> float | None:
-    """Standard deviation over seeds, pooled over all points with several; None where no point was repeated.
-
-    Weighted by degrees of freedom, as one variance that all points share.
-    """
-    several = [one for one in groups if one.seeds > 1 and one.means.get(metric) is not None]
-    freedom = sum(one.seeds - 1 for one in several)
-    if not freedom:
-        return None
-    return math.sqrt(sum((one.seeds - 1) * one.spreads.get(metric, 0.0) ** 2 for one in several) / freedom)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.folder import RunPaths, size_of
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.protocol import Handle, Launcher
 from bertdistill.engine.runner import retention, settle
 from bertdistill.engine.runner.ingest import ingest_all
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.requests import AT_ONCE
-from bertdistill.engine.runner.rules import is_logged
+from bertdistill.engine.runner.rules import launched
 from bertdistill.engine.runner.stopping_inputs import Overtaking
 from bertdistill.store import reads
 from bertdistill.store.db import Database
@@ -59,9 +59,7 @@ class Collector:
         Attempts of the studies `without` are left as they are.
         """
         with self.db.read() as session:
-            attempts = [
-                one for one in reads.live_attempts(session) if one.study_id not in without and not is_logged(one)
-            ]
+            attempts = [one for one in launched(reads.live_attempts(session)) if one.study_id not in without]
         live: list[Attempt] = []
         for attempt in attempts:
             with self.at_study(attempt.study_id):
@@ -81,19 +79,24 @@ class Collector:
         with self.db.read() as session:
             steady, fresh = self.steady(), {one.id: one for one in reads.live_attempts(session)} if live else {}
         for attempt in live:
-            current, paths, key = fresh.get(attempt.id), self.paths(attempt), attempt.id
-            if current is None or not (current.stop_reason or paths.exit.exists()):
-                continue
-            handle = Handle.from_dict(current.handle)
-            if current.stop_reason == AT_ONCE and key not in self._killed:
-                self._killed.add(key)
-                self._leaving[key] = steady  # its shim has the grace time to write down how it ended
-                self.launcher.kill(paths, handle)
-            elif key not in self._leaving:
-                self._leaving[key] = steady
-                self.launcher.stop(paths, handle)
-            elif steady - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
-                self.launcher.kill(paths, handle)
+            if (current := fresh.get(attempt.id)) is not None:
+                with self.at_study(attempt.study_id):
+                    self._pass_on_stop(current, steady)
+
+    def _pass_on_stop(self, attempt: Attempt, steady: float) -> None:
+        paths, key = self.paths(attempt), attempt.id
+        if not (attempt.stop_reason or paths.exit.exists()):
+            return
+        handle = Handle.from_dict(attempt.handle)
+        if attempt.stop_reason == AT_ONCE and key not in self._killed:
+            self._killed.add(key)
+            self._leaving[key] = steady  # its shim has the grace time to write down how it ended
+            self.launcher.kill(paths, handle)
+        elif key not in self._leaving:
+            self._leaving[key] = steady
+            self.launcher.stop(paths, handle)
+        elif steady - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
+            self.launcher.kill(paths, handle)
 
     def stirs(self) -> bool:
         """Whether a worker has written or ended since the last round: a stat and a lock probe each."""
@@ -118,7 +121,7 @@ class Collector:
             self._store(attempts, now)
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - whose doing it was shows when each is tried by itself
+        except Exception:  # noqa: BLE001 - which attempt is to blame shows when each is tried by itself
             for attempt in attempts:
                 with self.at_study(attempt.study_id):
                     self._store([attempt], now)
@@ -165,7 +168,4 @@ class Collector:
             retention.finish(self.db, self.workspace, attempt.trial_id, now=now)
 
     def _size(self, attempt: Attempt) -> int:
-        try:
-            return self.paths(attempt).events.stat().st_size
-        except OSError:
-            return 0
+        return size_of(self.paths(attempt).events)

@@ -135,6 +135,7 @@ def begin(
     The row is written first, so that after a crash at any point here the next runner finds the attempt. LaunchError if
     it cannot be started; the row then waits to be settled as `launch_failed`.
     """
+    warning = _warning(db, trial, slot.device) if trial is not None and spec.program is None else ""
     with db.write() as session:
         fresh = reads.study_by_id(session, study.id)
         if fresh.state != StudyState.RUNNING or _runs(session, fresh, trial):
@@ -157,8 +158,8 @@ def begin(
             slot=slot.name,
             now=now,
         )
-        if trial is not None and spec.program is None and (text := memory_warning(session, trial, slot.device)):
-            writes.add_notice(session, level="warning", text=text, now=now, study_id=study.id, trial_id=trial_id)
+        if warning and not first:  # it is of the trial's own batch
+            writes.add_notice(session, level="warning", text=warning, now=now, study_id=study.id, trial_id=trial_id)
         order: AttemptSpec | ProgramOrder
         if trial is not None and spec.program is not None:
             order = program_order(spec, trial, slot.device, attempt=number, resume_from=resume_from)
@@ -179,6 +180,12 @@ def begin(
     with db.write() as session:
         writes.set_attempt_handle(session, attempt.id, handle.to_dict())
     return attempt
+
+
+def _warning(db: Database, trial: Trial, device: Device) -> str:
+    """Before the writing transaction: it may ask the driver of a GPU, and no other process can write meanwhile."""
+    with db.read() as session:
+        return memory_warning(session, trial, device)
 
 
 def _set_running(session: Writing, trial_id: int, now: float) -> bool:

@@ -134,8 +134,8 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
         if not is_logged(attempt) and (events.scores or events.trained is not None):
             newer = events.scores if events.result is None else {}
             common.standings.append(writes.Standing(attempt.trial_id or 0, newer, events.trained))
-    if told := {**_versions(events), **(events.ended or {})}:
-        writes.add_attempt_outcome(session, attempt.id, told)
+    if outcome := {**_versions(events), **(events.ended or {})}:
+        writes.add_attempt_outcome(session, attempt.id, outcome)
     notices = _store_notices(session, attempt, events.notices)
     if dropped and not reads.has_notice(session, attempt.study_id, attempt.trial_id, _DROPPED):
         _notice(session, attempt, events.points[0][3], "warning", _DROPPED)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertdistill.engine.contract.folder import RunPaths, read_object
-from bertdistill.engine.contract.logged import LOCK, ROOT, LoggedRun, logged_root, parse_logged, prefix
+from bertdistill.engine.contract.folder import RunPaths, read_object, size_of
+from bertdistill.engine.contract.logged import LOCK, ROOT, LoggedRun, is_of, logged_root, parse_logged, prefix
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.launch.attempts import read_exit
@@ -77,7 +77,9 @@ class LoggedRuns:
         changed = self._changed_at()
         if changed is None:
             return False
-        return changed != self._listed or any(_size(paths) != size or _over(paths) for paths, size in self._watched)
+        return changed != self._listed or any(
+            size_of(paths.events) != size or _over(paths) for paths, size in self._watched
+        )
 
     def catch_up(self) -> bool:
         """Without a runner: store what is new; whether anything was. StoreError or OSError if it cannot be stored."""
@@ -94,7 +96,7 @@ class LoggedRuns:
         with db.read() as session:
             live = [one for one in reads.live_attempts(session) if is_logged(one)]
         if not fresh and not any(
-            _size(self._paths(one)) != one.ingest_offset or _over(self._paths(one)) for one in live
+            size_of(self._paths(one).events) != one.ingest_offset or _over(self._paths(one)) for one in live
         ):
             self._watch(live)
             return False
@@ -179,13 +181,6 @@ class LoggedRuns:
                 os.close(lock)
 
 
-def _size(paths: RunPaths) -> int:
-    try:
-        return paths.events.stat().st_size
-    except OSError:
-        return 0
-
-
 def _over(paths: RunPaths) -> bool:
     """Whether the process has ended, or has said without its events that the run has."""
     return not process.held(paths.lock) or paths.exit.exists()
@@ -198,7 +193,8 @@ def _adopt(session: Writing, run: LoggedRun, stored: Mapping[str, int | None]) -
     """Rows for a process that logs a run: a new trial, or the next attempt of the one that it resumes."""
     study = _study(session, run)
     before = f"{ROOT}/{prefix(run.study, run.run)}"
-    ids = {trial_id for folder, trial_id in stored.items() if trial_id is not None and folder.startswith(before)}
+    mine = [folder for folder in stored if folder.startswith(before) and is_of(Path(folder).name, run.study, run.run)]
+    ids = {trial_id for folder in mine if (trial_id := stored[folder]) is not None}
     earlier = [one for one in reads.trials_by_id(session, ids) if one.study_id == study.id and one.deleted_at is None]
     trial = earlier[-1] if earlier else _new_trial(session, study, run)
     writes.reopen_logged(session, trial.id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertdistill.engine.runner.rules import BUDGETED, UNDONE
+from bertdistill.engine.runner.budget import BUDGETED, UNDONE
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.study_spec import StudySpec

@@ -1,7 +1,7 @@
 """Notices when a study or a trial ends, fails or pauses, and hands on a message for whoever `[notify]` names.
 
-At most once: what is told is filed in `notified.json` of the workspace before it is sent, so a runner that is killed
-in between leaves a message unsent, and no runner sends it twice. Without `[notify]` it reads and writes nothing.
+At most once: an event is recorded in `notified.json` of the workspace before its message is sent, so a runner that is
+killed in between leaves it unsent, and no runner sends it twice. Without `[notify]` it reads and writes nothing.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Notifier:
         self._marks = marks
 
     def _forget(self) -> None:
-        """No one is told any more, and whoever is named later is not told what happened meanwhile."""
+        """There is no one to notify any more, and whoever is named later is not notified of what happened before."""
         self._marks = None
         (self.workspace.path / MARKS_FILE).unlink(missing_ok=True)
 

@@ -26,7 +26,7 @@ _TRIAL = (TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE, TrialSt
 
 @dataclass(frozen=True)
 class Marks:
-    """What has been told, or was there before anyone was to be told."""
+    """What has been reported, or had happened before anyone was to be notified."""
 
     since: float
     """Trials that ended before are not news."""

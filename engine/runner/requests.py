@@ -5,10 +5,9 @@ It signals no process: a stop is a reason written to the attempt, which the runn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bertdistill.engine.runner.rules import is_logged
+from bertdistill.engine.runner.rules import launched
 from bertdistill.engine.runner.settle import row
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database
@@ -52,16 +51,11 @@ def _honour(session: Writing, request: Request, now: float) -> str:
         case "stop_runner":
             if not _is_meant(session, request):
                 return LEFT_BEFORE
-            asked = _ask_to_stop(session, _own(reads.live_attempts(session)), "runner")
+            asked = _ask_to_stop(session, launched(reads.live_attempts(session)), "runner")
             return f"{asked} workers were asked to write a checkpoint and exit; then the runner exits"
         case "stop_newest":
             return _stop_newest(session, request)
     return f"refused: this runner does not know {request.verb!r}; restart it with the newer version of the program"
-
-
-def _own(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Without the trainings that log themselves."""
-    return [one for one in attempts if not is_logged(one)]
 
 
 def _is_meant(session: Writing, request: Request) -> bool:

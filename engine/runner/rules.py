@@ -1,8 +1,8 @@
-"""Small rules of the runner as pure functions: what counts against the budget, what waits first, what fits a GPU."""
+"""Small rules of the runner as pure functions: when a study has had enough, what waits first, what fits a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from bertdistill.engine.launch.machines import LOCAL
 from bertdistill.engine.launch.slots import SlotSettings
@@ -10,17 +10,9 @@ from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import Attempt, Study, Trial, TrialState
 
-BUDGETED = frozenset({"baseline", "sampler", "queued"})
-"""Origins that count against budget.trials; reruns do not."""
-
-
-UNDONE = "undone"
-"""Reason of a trial that was removed from the queue before it ran; it counts as never requested."""
-
-
 HOST_OOM = "host_oom"
-"""Class of an end for lack of main memory. Often another trial used it, so such a trial runs once more, alone;
-until that attempt has ended the trial carries this reason."""
+"""Class of an end for lack of main memory. Often another worker used it, so the same is run once more, alone; until
+that attempt has ended a trial carries this reason."""
 
 
 CUDA_OOM = "cuda_oom"
@@ -34,6 +26,11 @@ LOGGED = "logged"
 def is_logged(attempt: Attempt) -> bool:
     """Whether it is someone's own training, which no runner started and none can stop."""
     return LOGGED in attempt.handle
+
+
+def launched(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """Those that a runner started, and that use its slots."""
+    return [one for one in attempts if not is_logged(one)]
 
 
 def slot_settings(spec: StudySpec) -> SlotSettings:
@@ -50,16 +47,6 @@ def preparation_slots(spec: StudySpec) -> SlotSettings:
 def runs_alone(trial: Trial) -> bool:
     """Whether the trial must run alone: it ran out of main memory, perhaps because of other trials."""
     return trial.reason == HOST_OOM and trial.state in (TrialState.WAITING, TrialState.RUNNING)
-
-
-def in_budget(trial: Trial) -> bool:
-    """Whether the trial counts against budget.trials."""
-    return trial.origin in BUDGETED and trial.reason != UNDONE
-
-
-def used(trials: Sequence[Trial]) -> int:
-    """Trials that count against budget.trials."""
-    return sum(in_budget(trial) for trial in trials)
 
 
 def out_of_hours(study: Study, spec: StudySpec) -> bool:

@@ -34,7 +34,7 @@ from bertdistill.engine.runner.logged import LoggedRuns
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.notifier import Notifier
 from bertdistill.engine.runner.plain_log import PlainFormatter
-from bertdistill.engine.runner.rules import is_logged
+from bertdistill.engine.runner.rules import launched
 from bertdistill.engine.runner.scheduler import Scheduler
 from bertdistill.engine.search.proposals import Proposer
 from bertdistill.store import reads, writes
@@ -132,7 +132,7 @@ class Runner:
         with self.db.read() as session:
             if reads.pending_requests(session):
                 return True
-            followed = [one.study_id for one in reads.live_attempts(session) if not is_logged(one)]
+            followed = [one.study_id for one in launched(reads.live_attempts(session))]
         running = [study.id for study in self._lookups.running()]
         return any(study_id not in self._benched for study_id in [*running, *followed])
 

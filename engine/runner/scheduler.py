@@ -19,7 +19,7 @@ from bertdistill.engine.runner import dispatch, retention, settle
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.rules import (
     HOST_OOM,
-    is_logged,
+    launched,
     out_of_hours,
     place_in_queue,
     preparation_slots,
@@ -28,7 +28,7 @@ from bertdistill.engine.runner.rules import (
 )
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Attempt, Study, Trial
 
 SLOTS_SECONDS = 60.0
@@ -63,11 +63,12 @@ class Scheduler:
         began = self.steady()
         while True:
             with self.db.read() as session:
-                live = [one for one in reads.live_attempts(session) if not is_logged(one)]
-                if reads.live_with_reason(session, HOST_OOM):
+                live = launched(reads.live_attempts(session))
+                prepared = {one.study_id for one in live if one.kind == "prepare"}
+                if reads.live_with_reason(session, HOST_OOM) or any(_prepares_alone(session, one) for one in prepared):
                     return  # it runs alone
             studies = [study for study in self.lookups.running() if study.id not in refused]
-            if alone := [study for study in studies if self._is_alone(study, live)]:
+            if alone := [study for study in studies if self._is_alone(study, live) and self._has_place(study)]:
                 if live:
                     return  # nothing new, so that its turn comes
                 studies = alone
@@ -152,8 +153,16 @@ class Scheduler:
 
     def _is_alone(self, study: Study, live: Sequence[Attempt]) -> bool:
         """Whether what this study starts next must run alone."""
-        _, trial = self._next(study, self.lookups.spec(study), live)
-        return trial is not None and runs_alone(trial)
+        ready, trial = self._next(study, self.lookups.spec(study), live)
+        if trial is not None or not ready:
+            return trial is not None and runs_alone(trial)
+        with self.db.read() as session:
+            return _prepares_alone(session, study.id)
+
+    def _has_place(self, study: Study) -> bool:
+        """Whether it could start something if nothing else ran: what is away holds no other study up."""
+        slots = self.free_slots(self.lookups.spec(study), study, ())
+        return any(not self.launcher.busy(slot) for slot in slots)
 
     def _launch_failed(
         self, study: Study, trial: Trial | None, spec: StudySpec, error: LaunchError, now: float
@@ -186,6 +195,11 @@ class Scheduler:
                 text = f"Slot {slot.name} is skipped: {reason}."
                 writes.add_notice(session, level="warning", text=text, now=now, study_id=study.id)
         return bool(reason)
+
+
+def _prepares_alone(session: Reading, study_id: int) -> bool:
+    """Whether nothing may run beside the preparation of this study: it ran out of main memory before."""
+    return reads.has_ended_as(session, study_id, "prepare", HOST_OOM)
 
 
 def _count(live: Sequence[Attempt], study: Study) -> int:

@@ -61,11 +61,13 @@ def verdict(
     """The meaning of an end. `outcome` is the worker's own ended event, or empty; `failures` those before this one.
 
     `alone`: nothing ran beside it, so main memory that was not enough never will be. `smaller` is what its batch can be
-    in another attempt that needs less memory, in words. `stop_reason` is one word, perhaps
-    followed by a colon and a sentence. The worker's word counts above the exit: a library that crashes while Python
-    shuts down spoils no finished trial.
+    in another attempt that needs less memory, in words. `stop_reason` is one word, perhaps followed by a colon and a
+    sentence. A trial that was stopped for good gets no other attempt, however it ends. The worker's word counts above
+    the exit: a library that crashes while Python shuts down spoils no finished trial.
     """
     status = outcome.get("status", "")
+    word, _, why = stop_reason.partition(": ")
+    for_good = _STOPPED.get(word, TrialState.WAITING) != TrialState.WAITING
     reason = outcome.get("reason") or ended.kind
     detail = outcome.get("detail") or last_line(ended.log_tail)
     if status == "complete" and not missing:
@@ -79,10 +81,10 @@ def verdict(
         )
         detail = outcome.get("detail") or said
     elif HOST_OOM in (reason, ended.kind) and not alone:
-        return Verdict(TrialState.WAITING, HOST_OOM, detail)
+        return Verdict(_STOPPED[word], word, why) if for_good else Verdict(TrialState.WAITING, HOST_OOM, detail)
     elif (
         smaller
-        and not stop_reason
+        and not for_good
         and (found := next((one for one in (reason, ended.kind) if one in (HOST_OOM, CUDA_OOM)), ""))
     ):
         return Verdict(TrialState.WAITING, found, smaller)
@@ -90,8 +92,8 @@ def verdict(
         return Verdict(TrialState.INFEASIBLE, reason, detail)
     elif status == "refused" or ended.kind == "refused":
         return Verdict(TrialState.FAILED, "refused", detail, failure=True)
-    elif (word := stop_reason.partition(": ")[0]) in _STOPPED:
-        return Verdict(_STOPPED[word], word, stop_reason.partition(": ")[2])
+    elif word in _STOPPED:
+        return Verdict(_STOPPED[word], word, why)
     elif ended.kind in UNBLAMED or status == "stopped":
         return Verdict(TrialState.WAITING)
     else:
@@ -164,7 +166,7 @@ def settle(
         )
         _end(session, attempt, ended, found, now)
         trial_id = trial.id
-        writes.add_trial_seconds(session, trial_id, max(0.0, min(ended.ended_at, now) - attempt.started_at))
+        writes.add_trial_seconds(session, trial_id, _worked(attempt, ended, now))
         if found.failure:
             writes.add_trial_failure(session, trial_id)
         writes.set_trial_metrics(session, trial_id, values)
@@ -173,6 +175,14 @@ def settle(
             level = "warning" if found.state == TrialState.WAITING else "error"
             writes.add_notice(session, level=level, text=text, now=now, study_id=trial.study_id, trial_id=trial_id)
         return found
+
+
+def _worked(attempt: Attempt, ended: Exit, now: float) -> float:
+    """Seconds for which its worker ran: as the shim measured them, without a wait in a queue, without suspend and by
+    one machine's clock; else by the clock of the record.
+    """
+    seconds = min(ended.ended_at, now) - attempt.started_at if ended.seconds is None else ended.seconds
+    return max(0.0, min(seconds, now - attempt.started_at))
 
 
 def _smaller(session: Reading, trial: Trial) -> str:
@@ -194,7 +204,7 @@ def _settle_prepare(session: Writing, attempt: Attempt, ended: Exit, *, retries:
         attempt.stop_reason,
         failures=before,
         retries=retries,
-        alone=any(one.exit_class == HOST_OOM for one in earlier),
+        alone=reads.has_ended_as(session, study.id, "prepare", HOST_OOM),
         missing=missing,
     )
     _end(session, attempt, ended, found, now)

@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bertdistill.engine.launch.slots import Capacity
-from bertdistill.engine.runner.rules import (
-    out_of_hours,
-    place_in_queue,
-    preparation_slots,
-    runs_alone,
-    slot_settings,
-    used,
-)
+from bertdistill.engine.runner.budget import used
+from bertdistill.engine.runner.rules import out_of_hours, place_in_queue, preparation_slots, runs_alone, slot_settings
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Attempt, Study, StudyState, Trial, TrialState
 
@@ -72,6 +66,11 @@ class Shared:
     runner_alive: bool
     leaving: bool = False
     """Whether the runner was asked to leave."""
+    prepares_alone: frozenset[int] = frozenset()
+    """Ids of the studies whose preparation must run alone."""
+
+
+_ALONE: tuple[Reason, str] = "alone", "it ran out of main memory, so it waits until nothing else runs"
 
 
 def waiting(studies: Sequence[StudyNow], shared: Shared) -> list[Waiting]:
@@ -96,7 +95,8 @@ def _of_study(now: StudyNow, shared: Shared) -> Iterator[Waiting]:
         return
     mine = workers_of(now, shared.live)
     if now.study.prepared is None and not mine:
-        yield Waiting(name, "preparation", None, 1, *(_blocked(now, shared) or _for_a_slot(now, shared, 0)))
+        alone = _ALONE if now.study.id in shared.prepares_alone and shared.live else None
+        yield Waiting(name, "preparation", None, 1, *(_blocked(now, shared) or alone or _for_a_slot(now, shared, 0)))
     trials = sorted((one for one in now.trials if one.state == TrialState.WAITING), key=place_in_queue)
     for index, trial in enumerate(trials):
         reason, why = _blocked(now, shared) or _held_back(now, shared, trial, mine) or _for_a_slot(now, shared, index)
@@ -136,7 +136,7 @@ def _held_back(now: StudyNow, shared: Shared, trial: Trial, mine: Sequence[Attem
     if out_of_hours(now.study, now.spec) and trial.started_at is None:
         return "hours", f"the study's {now.spec.budget.hours:g} hours are used up"
     if runs_alone(trial) and shared.live:
-        return "alone", "it ran out of main memory, so it waits until nothing else runs"
+        return _ALONE
     return None
 
 

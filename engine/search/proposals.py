@@ -92,7 +92,8 @@ class Record:
     _tried: dict[int, dict[str, Any]] = field(default_factory=dict)
     _sampled: int = 0
     _starts: list[dict[str, Value]] = field(default_factory=list)
-    _screened: list[ScreenedStudent] = field(default_factory=list)
+    _screened: list[ScreenedStudent] | None = None
+    """None until they are read, once: the preparation of a study has ended before its first proposal."""
 
     def refresh(self, session: Reading) -> None:
         """Update from what changed in the database."""
@@ -100,7 +101,7 @@ class Record:
         if mark != self._mark:
             fresh = Record(self.study_id, self.spec)
             self.__dict__.update(vars(fresh) | {"_mark": mark})
-        if self.spec.student.init == SUPERNET and not self._starts:
+        if self._screened is None and self.spec.student.init == SUPERNET:
             rows = reads.screened(session, self.study_id)
             self._starts, self._screened = starts(rows, self.spec), screened_students(rows, self.spec)
         cases = Cases(self.spec.search, self.spec.fixed)
@@ -147,7 +148,7 @@ class Record:
             effective=effective if spec.program is None else None,
             tried=list(self._tried.values()),
             memory=self.memory,
-            screened=self._screened,
+            screened=self._screened or (),
             per_second=per_second(spec),
         )
         return self._start(ask) or ask(kind=spec.sampler.kind, within=spec.proposable)
@@ -175,7 +176,7 @@ class Record:
             known=self._known(facts),
             fixed=self.spec.fixed,
             within=self.spec.proposable,
-            screened=self._screened,
+            screened=self._screened or (),
         )
 
     def _history(self) -> list[PastTrial]:

@@ -16,8 +16,9 @@ from bertdistill.engine.contract.errors import ActionRefused, ConfigError, Inval
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch.machines import LOCAL, read_machines
 from bertdistill.engine.runner import requests
+from bertdistill.engine.runner.budget import UNDONE
 from bertdistill.engine.runner.lease import RunnerStatus, ensure_runner, runner_status
-from bertdistill.engine.runner.rules import UNDONE, is_logged
+from bertdistill.engine.runner.rules import launched
 from bertdistill.engine.steering.changes import (
     REPORT,
     archive_study,
@@ -95,7 +96,7 @@ def stop_runner(workspace: Workspace, *, who: str) -> str:
     """Ask the workers to write a checkpoint and exit, then the runner to exit; a later runner resumes from there."""
     with writing(workspace) as db:
         with db.read() as session:
-            live = any(not is_logged(one) for one in reads.live_attempts(session))
+            live = bool(launched(reads.live_attempts(session)))
         runner = runner_status(workspace, db)
         if not live and not runner.alive:
             raise ActionRefused("no runner and no workers are running", hint="There is nothing to stop.")

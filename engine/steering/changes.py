@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner import requests
-from bertdistill.engine.runner.rules import out_of_hours, used
+from bertdistill.engine.runner.budget import used
+from bertdistill.engine.runner.rules import out_of_hours
 from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
 from bertdistill.engine.study.config import changed, dump, nearest, study_from_dict
 from bertdistill.engine.study.file_paths import absolute_path

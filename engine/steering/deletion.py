@@ -17,6 +17,7 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner import bin
 from bertdistill.engine.runner.bin import DAY_SECONDS, KEEP_DAYS, ROWS, Item
 from bertdistill.engine.steering.recording import record, writing
+from bertdistill.engine.study.outline import LOG
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Reading
 from bertdistill.store.errors import NotFound
@@ -94,12 +95,12 @@ def _study_named(session: Reading, name: str) -> Study:
 def _study(session: Reading, study: Study) -> Deletion:
     living = {one.id for one in reads.trials(session, study.id)}
     attempts = [one for one in reads.attempts(session, study_id=study.id) if one.trial_id in {None, *living}]
-    if study.kind == "search" and study.state == StudyState.RUNNING:
+    if study.kind != LOG and study.state == StudyState.RUNNING:
         raise ActionRefused(
             f"study {study.name!r} is running", hint=f"Stop it first: bertdistill-tui engine stop {study.name}"
         )
     if any(one.state == AttemptState.RUNNING for one in attempts):
-        if study.kind != "search":
+        if study.kind == LOG:
             raise ActionRefused(f"a run of {study.name!r} is still being logged", hint="Wait until it has ended.")
         raise ActionRefused(
             f"workers of study {study.name!r} are still stopping",
@@ -124,15 +125,15 @@ def _trial(session: Reading, study: Study, trial: Trial) -> Deletion:
     name = f"{study.name}/{trial.number}"
     attempts = reads.attempts(session, trial_id=trial.id)
     leaving = any(one.state == AttemptState.RUNNING for one in attempts)
-    if leaving and study.kind != "search":
+    if leaving and study.kind == LOG:
         raise ActionRefused(f"run {name} is still being logged", hint="Wait until it has ended.")
     if trial.state in (TrialState.WAITING, TrialState.RUNNING) or leaving:
         hint = f"Stop it first: bertdistill-tui engine stop {study.name} --trial {trial.number}"
         raise ActionRefused(f"trial {name} is {'running' if leaving else trial.state}", hint=hint)
-    if trial.origin == "baseline" and study.kind == "search":
+    if trial.origin == "baseline" and study.kind != LOG:
         hint = f"Delete the whole study, or archive the trial: bertdistill-tui engine archive {name}"
         raise ActionRefused(f"trial {name} is the baseline that other trials are compared with", hint=hint)
-    forgotten = "; the optimiser forgets it" if study.kind == "search" else ""
+    forgotten = "; the optimiser forgets it" if study.kind != LOG else ""
     versions = _versions(session, {trial.id})
     _refuse_ancestor(session, study, trial, name)
     return Deletion(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.engine.contract.errors import ActionRefused
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner import bin
-from bertdistill.engine.runner.rules import UNDONE, used
+from bertdistill.engine.runner.budget import UNDONE, used
 from bertdistill.engine.runner.settle import row
 from bertdistill.engine.steering.changes import SPEC_VERBS, current, in_words, put, refuse_promoted, reopen
 from bertdistill.engine.steering.deletion import DELETE, bring_back

@@ -16,7 +16,7 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.lease import ensure_runner, runner_status
-from bertdistill.engine.runner.rules import is_logged
+from bertdistill.engine.runner.rules import launched
 from bertdistill.engine.study.outline import LOG, PROGRAM, outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -115,7 +115,7 @@ def ask(
             return runner_status(workspace, db).unanswered
         try:
             with db.read() as session:
-                live = any(not is_logged(one) for one in reads.live_attempts(session))
+                live = bool(launched(reads.live_attempts(session)))
             if not live:
                 requests.honour_all(db, now=time.time())
         finally:

@@ -15,7 +15,8 @@ from bertdistill.engine.contract.errors import ActionRefused, ConfigError, Inval
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, SEARCHABLE, Settings
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.runner.rules import UNDONE, over_limit, used
+from bertdistill.engine.runner.budget import UNDONE, used
+from bertdistill.engine.runner.rules import over_limit
 from bertdistill.engine.steering.program_reruns import changed_program, program_keys, usual_minutes
 from bertdistill.engine.steering.recording import record, study_and_spec, writing
 from bertdistill.engine.study.config import nearest

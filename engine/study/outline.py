@@ -1,46 +1,90 @@
 """What lists, charts and rankings need of a study (its objectives and a few texts), even without a valid `StudySpec`.
 
 So a study whose file no longer validates, and a collection of logged runs that never had one, are still listed, shown,
-ranked and deleted. It checks nothing: what cannot be read is left out, and `problem` says why.
+ranked and deleted. It checks nothing: what cannot be read is left out, and `problem` says why. The whole spec is read
+when it is first asked for: with what it imports that takes 60 ms, which the first picture of the app does without.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.study.config import study_from_dict
-from bertdistill.engine.study.space import Space
-from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 from bertdistill.engine.tasks.table import usual_direction
 from bertdistill.store.rows import Study
+
+if TYPE_CHECKING:
+    from bertdistill.engine.study.space import Space
+    from bertdistill.engine.study.study_spec import ReferencePoint, StudySpec
 
 SEARCH, PROGRAM, LOG = "search", "program", "log"
 """`Study.kind`: a search of students, a search of a program's parameters, and logged runs."""
 
 
 @dataclass(frozen=True)
+class Filed:
+    """A study as it is stored."""
+
+    name: str
+    kind: str
+    raw: Mapping[str, Any]
+
+    @cached_property
+    def read(self) -> tuple[StudySpec | None, str]:
+        """The spec if it is valid, else what is wrong."""
+        if self.kind == LOG:
+            return None, f"study {self.name} is a collection of logged runs, not a search"
+        from bertdistill.engine.study.config import study_from_dict
+
+        try:
+            return study_from_dict(self.raw, where=f"study {self.name}"), ""
+        except ConfigError as error:
+            return None, str(error)
+
+
+@dataclass(frozen=True)
 class Outline:
     """A study as far as it can be read."""
 
+    filed: Filed
     objectives: tuple[Objective, ...] = ()
     stored: tuple[str, ...] = ()
     """Additional metrics of its trials."""
-    references: tuple[ReferencePoint, ...] = ()
     trials: int = 0
     """The budget; 0 means none."""
     slots: int = 0
     note: str = ""
-    search: Space = ()
-    ranges: Space = ()
-    spec: StudySpec | None = None
-    """The full spec in force, if it is valid."""
-    problem: str = ""
-    """Why it is not valid, or that there is none."""
+    searched: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """The searched parameters by name, with their choices (empty for a range)."""
+    observed: Space = ()
+    """What logged runs vary, which no file says."""
+
+    @property
+    def spec(self) -> StudySpec | None:
+        """The full spec in force, if it is valid."""
+        return self.filed.read[0]
+
+    @property
+    def problem(self) -> str:
+        """Why it is not valid, or that there is none."""
+        return self.filed.read[1]
+
+    @property
+    def search(self) -> Space:
+        return self.spec.search if self.spec else self.observed
+
+    @property
+    def ranges(self) -> Space:
+        return self.spec.ranges if self.spec else ()
+
+    @property
+    def references(self) -> tuple[ReferencePoint, ...]:
+        return self.spec.references if self.spec else ()
 
     @property
     def whole(self) -> StudySpec:
@@ -52,40 +96,33 @@ class Outline:
 
 def outline(study: Study) -> Outline:
     """The outline of a study in the database; never fails."""
-    if study.kind == LOG:
-        return _as_far_as_it_goes(study.spec, f"study {study.name} is a collection of logged runs, not a search")
-    try:
-        spec = study_from_dict(study.spec, where=f"study {study.name}")
-    except ConfigError as error:
-        return _as_far_as_it_goes(study.spec, str(error))
-    return of_spec(spec)
-
-
-def of_spec(spec: StudySpec) -> Outline:
-    """The outline of a valid study."""
+    raw = study.spec
+    stored, note = _table(raw, "metrics").get("stored"), raw.get("note")
     return Outline(
-        spec.objectives,
-        tuple(spec.metrics.stored),
-        spec.references,
-        spec.budget.trials,
-        spec.runner.slots,
-        spec.note,
-        spec.search,
-        spec.ranges,
-        spec,
-    )
-
-
-def _as_far_as_it_goes(raw: Mapping[str, Any], problem: str) -> Outline:
-    stored, trials = _table(raw, "metrics").get("stored"), _table(raw, "budget").get("trials")
-    note = raw.get("note")
-    return Outline(
+        Filed(study.name, study.kind, raw),
         objectives=tuple(readable_objectives(raw.get("objectives"))),
         stored=tuple(one for one in stored if isinstance(one, str)) if isinstance(stored, (list, tuple)) else (),
-        trials=trials if isinstance(trials, int) and not isinstance(trials, bool) and trials > 0 else 0,
+        trials=_count(_table(raw, "budget").get("trials")),
+        slots=_count(_table(raw, "runner").get("slots")),
         note=note if isinstance(note, str) else "",
-        problem=problem,
+        searched=dict(_searched(_table(raw, "search"))),
     )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _searched(tables: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Names as in `Space`; a table that holds nothing but tables is that of a family."""
+    for name, shape in tables.items():
+        if not isinstance(shape, Mapping):
+            continue
+        if all(isinstance(value, Mapping) for value in shape.values()):
+            yield from ((f"{name}.{key}", choices) for key, choices in _searched(shape))
+        else:
+            choices = shape.get("choices")
+            yield name, tuple(choices) if isinstance(choices, (list, tuple)) else ()
 
 
 def _table(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:

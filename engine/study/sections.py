@@ -6,13 +6,14 @@ Standard library only; it knows no study, reads no files and never raises: probl
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec
+if TYPE_CHECKING:
+    from bertdistill.engine.contract.spec import FineTuneSpec, MemberSpec
+
 
 T = TypeVar("T")
 SUFFIXES = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
@@ -165,12 +166,16 @@ def read_dataclass(cls: type[T], raw: Any, table: str) -> tuple[T | None, list[P
 
 def _read_fine_tune(raw: Any, table: str) -> tuple[FineTuneSpec | None, list[Problem]]:
     """0 epochs are the same as no table; its other keys are checked all the same."""
+    from bertdistill.engine.contract.spec import FineTuneSpec  # 12 ms; the app's own config file needs none of it
+
     none = isinstance(raw, Mapping) and is_number(raw.get("epochs")) and raw["epochs"] == 0
     found, wrong = read_dataclass(FineTuneSpec, {k: raw[k] for k in raw if k != "epochs"} if none else raw, table)
     return None if none else found, wrong
 
 
 def _read_members(raw: Any, table: str) -> tuple[list[MemberSpec], list[Problem]]:
+    from bertdistill.engine.contract.spec import MemberSpec  # as above
+
     if not isinstance(raw, (list, tuple)):
         return [], [Problem(table, "", f"must be a list of tables: [[{table}]]")]
     read = [read_dataclass(MemberSpec, item, f"{table}.{index}") for index, item in enumerate(raw)]
@@ -209,6 +214,8 @@ def not_a_table(table: str) -> Problem:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The known name that was probably meant, or None if nothing is close."""
+    import difflib  # 2 ms of the first paint of the app, where nothing is misspelt
+
     known = list(names)
     close = difflib.get_close_matches(name, known, 1, 0.6) or [k for k in known if name and k.startswith(name)]
     return close[0] if close else None
@@ -216,6 +223,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """`; did you mean layers?`, or the whole list if nothing is close and it is short."""
+
     known = list(names)
     close = nearest(name, known)
     if close:

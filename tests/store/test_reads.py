@@ -161,6 +161,7 @@ CALLS: dict[str, Callable[[Reading], Any]] = {
     "attempts": lambda s: (reads.attempts(s, study_id=1), reads.attempts(s, trial_id=1)),
     "live_attempts": reads.live_attempts,
     "attempt_for_prepare": lambda s: reads.attempt_for_prepare(s, 1),
+    "has_ended_as": lambda s: reads.has_ended_as(s, 1, "prepare", "host_oom"),
     "next_attempt_number": lambda s: reads.next_attempt_number(s, study_id=1, trial_id=1, kind="trial"),
     "screened": lambda s: reads.screened(s, 1),
     "series": lambda s: (reads.series(s, 1), reads.series(s, 1, 1)),

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ def pretrain(run: Run, student: Encoder) -> float:
         training.folder.mkdir(mode=0o700, exist_ok=True)
         made.append(_build(run, wanted, training, temporary))
 
-    build_once(folder, build, run.warn, waiting=_waiting(run))
+    build_once(folder, build, run.warn, run.waiting("pre-training"))
     shutil.rmtree(training.folder, ignore_errors=True)  # weights and optimiser
     student.net.base_model.load_state_dict(load_file(folder / WEIGHTS), strict=False)  # it has no pooler
     if not made:
@@ -185,9 +184,3 @@ def _check_room(run: Run, model: MaskedModel) -> None:
             f"{free / 1e9:.2f} GB left",
             hint="free some space (see prune), use a smaller student, or set pretrain_epochs = 0",
         )
-
-
-def _waiting(run: Run) -> Callable[[], None]:
-    """Called again and again while another trial makes the same; raises Stopped."""
-    report = cache(lambda: run.progress("waiting for the same pre-training", "trials"))
-    return lambda: report()(0, 1)

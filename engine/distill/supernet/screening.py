@@ -32,6 +32,7 @@ from bertdistill.engine.distill.supernet.shared_training import Sharing, open_sh
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.terms.step import MASKED
 from bertdistill.engine.families.supernet import Net
+from bertdistill.engine.tasks.table import TASKS
 
 KIND, RESULT = "screened", "screened.json"
 TOGETHER = 24
@@ -64,9 +65,7 @@ def screen(sharing: Sharing, folder: Path) -> tuple[str, list[Screened]]:
     run, spec = sharing.run, sharing.spec
     if not spec.screen:
         return "", []
-    limits = [spec.screen, spec.screen_examples, spec.screen_minutes, spec.seed]
-    search = {name: one.search.folder.name for name, one in sharing.readings.items()}
-    target = run.caches / KIND / cache_key(supernet=folder.name, limits=limits, search=search)
+    target = run.caches / KIND / scores_key(sharing, folder)
     parts = target.with_name(f"{target.name}.parts")
 
     def build(temporary: Path) -> None:
@@ -74,10 +73,22 @@ def screen(sharing: Sharing, folder: Path) -> tuple[str, list[Screened]]:
         found = _evaluate(sharing, folder, parts)
         (temporary / RESULT).write_text(json.dumps([dataclasses.asdict(one) for one in found]), encoding="utf-8")
 
-    build_once(target, build, run.warn)
+    build_once(target, build, run.warn, run.waiting("screening"))
     shutil.rmtree(parts, ignore_errors=True)
     raw = json.loads((target / RESULT).read_text(encoding="utf-8"))
     return str(target), [Screened.from_dict(one) for one in raw]
+
+
+def scores_key(sharing: Sharing, folder: Path) -> str:
+    """Of everything that the scores depend on; for answers, also how they are found in the outputs."""
+    run, data = sharing.run, sharing.evaluator.data
+    spec, spans = sharing.spec, TASKS[run.spec.task].spans
+    return cache_key(
+        supernet=folder.name,
+        limits=[spec.screen, spec.screen_examples, spec.screen_minutes, spec.seed],
+        search={name: one.search.folder.name for name, one in sharing.readings.items()},
+        **({"answers": [data.n_best, data.max_answer_length]} if spans else {}),
+    )
 
 
 def screening_order(nets: Sequence[Net], most: int, seed: int) -> list[list[int]]:

@@ -113,7 +113,7 @@ def train_shared(sharing: Sharing) -> tuple[Path, float]:
         state = {"seconds": position.seconds, "steps": position.step, "scores": position.best_metrics}
         (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
 
-    build_once(folder, build, run.warn)
+    build_once(folder, build, run.warn, run.waiting("supernet"))
     shutil.rmtree(work.folder, ignore_errors=True)  # weights and optimiser: several times the result
     return folder, float(json.loads((folder / STATE).read_text(encoding="utf-8"))["seconds"])
 

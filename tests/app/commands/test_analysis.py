@@ -302,7 +302,7 @@ def test_analysis_prints_the_short_parts(type_: Type) -> None:
     for words in ("importance for exact: PED-ANOVA, 5 feasible trials", "scenarios", "hypervolume 0.", no_outlook):
         assert words in out
     found = data(type_, "analysis", "demo")
-    assert ["study", "importance", "scenarios", "hypervolume", "outlook"] == list(found)
+    assert ["study", "importance", "scenarios", "hypervolume", "outlook", "hypervolume_interval"] == list(found)
     assert found["outlook"] is None, "these trials have other settings than the study"
     assert ["exact", "params"] == [row["objective"] for row in found["importance"]]
 

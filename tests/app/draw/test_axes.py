@@ -65,7 +65,7 @@ def test_small_ticks_are_kept_apart() -> None:
 
 def test_numbers_read_as_a_person_writes_them() -> None:
     """No exponent where digits are short."""
-    assert ["12000", "0.25", "1e+07", "2e-05", "0"] == [number(v) for v in (12000.0, 0.25, 1e7, 2e-5, 0.0)]
+    assert ["12k", "0.25", "10M", "2e-05", "0"] == [number(v) for v in (12000.0, 0.25, 1e7, 2e-5, 0.0)]
 
 
 def test_smoothing_starts_at_the_first_value() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
+from tests import joined_study
 
 from bertdistill.app.report import status as status_module
 from bertdistill.app.report.status import read_status, status_text
@@ -43,6 +45,19 @@ def test_a_study_without_a_runner_is_told_how_to_go_on(ws: Workspace, db: Databa
 def test_notices_name_their_study(ws: Workspace, db: Database) -> None:
     """With several studies a notice would otherwise belong to none."""
     assert status_text(read_status(db, ws), Page()).endswith(" demo warning: disk is low")
+
+
+def test_data_say_how_certain_a_frontier_is(tmp_path: Path) -> None:
+    """The text does without: it is polled."""
+    ws = joined_study.make(tmp_path).workspace
+    db = open_db(ws.path, read_only=True)
+    [row], [plain] = (read_status(db, ws, sure=sure)["studies"] for sure in (True, False))
+    db.close()
+    low, high = row["hypervolume_interval"]
+    assert 0 <= low < high <= 1
+    assert {str(number) for number in row["frontier"]} <= row["p_frontier"].keys()
+    assert all(0.05 <= chance <= 1 for chance in row["p_frontier"].values())
+    assert plain["hypervolume_interval"] is plain["p_frontier"] is None
 
 
 def test_complaints_that_were_dealt_with_are_left_out(ws: Workspace, db: Database) -> None:

@@ -47,9 +47,12 @@ FOUND = Survey(
 
 def test_the_sentence_names_each_winner_once() -> None:
     assert (
-        "The best small model: at 2× to 5× narrow, 98.9 % of the teacher's accuracy (a tie with layers); "
-        "at 10× tiny, 89.9 % of the teacher's accuracy." == sentence(FOUND)
+        "The best small models: narrow at 5.5×, 98.9 % of the teacher's accuracy (a tie with layers); "
+        "tiny at 282×, 89.9 % of the teacher's accuracy." == sentence(FOUND)
     )
+    smaller = dataclasses.replace(NARROW, numbers=(9,), compression=21.0, kept=91.0)
+    twice = dataclasses.replace(FOUND, best=(*FOUND.best[:2], Best(20.0, smaller)))
+    assert "; narrow at 21×, 91.0 % of the teacher's accuracy." in sentence(twice)
     nobody = dataclasses.replace(FOUND, best=(Best(2.0, None),))
     assert "No method is 2× smaller than the teacher yet." == sentence(nobody)
 

@@ -16,7 +16,7 @@ from bertdistill.engine.launch.load import GpuLoad, Load
 from bertdistill.engine.steering import actions
 from bertdistill.store import writes
 from bertdistill.store.db import open_db
-from bertdistill.store.rows import StudyState
+from bertdistill.store.rows import StudyState, TrialState
 
 
 def typed(capsys: pytest.CaptureFixture[str], ws: Workspace, *words: str) -> str:
@@ -88,6 +88,26 @@ def test_what_was_put_away_does_not_wait(ws: Workspace, capsys: pytest.CaptureFi
     assert "nothing is waiting" in typed(capsys, ws)
     actions.archive_study(ws, "demo", archived=False, who="ada")
     assert "demo/8   the study failed: no data" in typed(capsys, ws)
+
+
+def test_a_run_that_logs_itself_takes_no_slot(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """No runner started it: it is none of the workers, and nothing waits for it."""
+    before = json.loads(typed(capsys, ws, "--json"))
+    db = open_db(ws.path)
+    with db.write() as session:
+        study = writes.create_study(session, name="mine", kind="log", task="", spec={}, now=2e9)
+        run = writes.create_trial(
+            session, study_id=study.id, origin="logged", params={}, settings={}, known={}, now=2e9,
+            state=TrialState.RUNNING,
+        )  # fmt: skip
+        writes.create_attempt(
+            session, study_id=study.id, trial_id=run.id, kind="trial", folder="runs/_logged/mine.a.1", slot="", now=2e9,
+            handle={"logged": "a"},
+        )  # fmt: skip
+    db.close()
+    found = json.loads(typed(capsys, ws, "--json"))
+    assert (before["slots"], before["queue"]) == (found["slots"], found["queue"])
+    assert ["demo"] == [one["study"] for one in found["workers"]]
 
 
 def test_gpus_have_a_line_each() -> None:

@@ -383,7 +383,7 @@ async def test_hypervolume_over_trials_and_hours(ws: Workspace, importances: Chi
     async with playing(ws, AnalysisScreen("demo")) as pilot:
         await pilot.press("4")
         await shown(pilot, "Hypervolume over trials")
-        await shown(pilot, "the next 10 trials are expected to add 0.8 % (0.0 to 2.2)")
+        await shown(pilot, "the next 10 trials are expected to add 0.8 % (0.0 to 2.2) to the hypervolume")
         assert "–" == row(pilot, "5").split()[1]
         assert "Trials as they ended" in words_on(pilot)
         await pilot.press("t")

@@ -55,7 +55,7 @@ async def test_methods_by_compression(climbed: Climbed) -> None:
         await shown(pilot, "Methods by compression")
         await shown(pilot, "% of the teacher's accuracy over compression")
         await until(pilot, lambda: "reading predictions" not in words_on(pilot), "the answer")
-        await shown(pilot, "The best small model: at 2× to 5× layers")
+        await shown(pilot, "The best small models: layers at")
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial")
         assert 2 == pilot.app.screen.number  # type: ignore[attr-defined]

@@ -8,11 +8,11 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
 from bertdistill.app.memory import THEME, Memory
-from bertdistill.app.terminal.themes import COLOUR_BLIND, in_order
+from bertdistill.app.terminal.themes import ADDED, OURS, in_order
 from bertdistill.app.widgets.chart import LEAST_CONTRAST, contrast, palette
 from bertdistill.engine.contract.workspace import Workspace
 
-ALL = {**BUILTIN_THEMES, COLOUR_BLIND.name: COLOUR_BLIND}
+ALL = {**BUILTIN_THEMES, **{theme.name: theme for theme in ADDED}}
 
 
 async def test_a_theme_is_previewed_kept_and_remembered(ws: Workspace) -> None:
@@ -33,7 +33,7 @@ async def test_a_theme_is_previewed_kept_and_remembered(ws: Workspace) -> None:
     async with playing(ws, theme="auto") as pilot:
         assert chosen == pilot.app.theme
     async with playing(ws, theme="dark") as pilot:
-        assert "textual-dark" == pilot.app.theme
+        assert OURS["dark"] == pilot.app.theme
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if not ALL[name].ansi])
@@ -60,5 +60,5 @@ def test_contrast_is_that_of_wcag() -> None:
 def test_ours_come_first() -> None:
     """Then the others by name, each once."""
     names = in_order(ALL)
-    assert ["textual-dark", "textual-light", "ansi-dark", "ansi-light", "colour-blind"] == names[:5]
+    assert ["bertdistill-dark", "bertdistill-light", "ansi-dark", "ansi-light", "colour-blind"] == names[:5]
     assert sorted(ALL) == sorted(names)

@@ -14,8 +14,8 @@ def view(*params: dict[str, Any]) -> StudyView:
     """As much of a study as colouring looks at."""
     names = dict.fromkeys(name for one in params for name in one)
     trials = [SimpleNamespace(number=n, params=one, settings=one) for n, one in enumerate(params)]
-    search = [SimpleNamespace(name=name, choices=sorted({str(one.get(name)) for one in params})) for name in names]
-    return cast(StudyView, SimpleNamespace(trials=trials, outline=SimpleNamespace(search=search)))
+    searched = {name: tuple(sorted({str(one.get(name)) for one in params})) for name in names}
+    return cast(StudyView, SimpleNamespace(trials=trials, outline=SimpleNamespace(searched=searched)))
 
 
 def test_only_what_varies_is_offered_the_family_first() -> None:

@@ -8,13 +8,16 @@ from tests.fakes import study_spec
 
 from bertdistill.app.views.trial_columns import default_columns
 from bertdistill.app.views.view import make_view
+from bertdistill.engine.study.config import dump
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.rows import Study
 
 
 def columns_of(spec: StudySpec) -> tuple[str, ...]:
     """The default columns of a study without trials."""
-    return default_columns(make_view(Study(name=spec.name, task=spec.task, created_at=0.0), spec, []))
+    study = Study(name=spec.name, task=spec.task, spec=dump(spec), created_at=0.0)
+    return default_columns(make_view(study, outline(study), []))
 
 
 def test_a_mixed_study_shows_the_family(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_score_at_chance_is_marked(db: Database) -> None:
     """In the list, in the chart, and as a line of the axis."""
     view = read_view(db, "demo")
     study = dataclasses.replace(view.study, prepared={"chance": {"exact": 49.7}})
-    view = make_view(study, view.spec, view.trials)
+    view = make_view(study, view.outline, view.trials)
     at = {t.number for t in view.trials if view.at_chance(t)}
     assert {2, 4, 6} == at
     assert {"at chance", ""} == {remark(view, t) for t in view.frontier if t.number != 0}
@@ -128,11 +128,11 @@ def test_sizes_that_vary_widely_are_on_a_logarithmic_axis(db: Database) -> None:
     view = read_view(db, "demo")
     assert not chart_axis(view, "params").log
     large = dataclasses.replace(view.trials[0], number=8, known={"params": 1.7e7}, metrics={}, state=TrialState.RUNNING)
-    assert chart_axis(make_view(view.study, view.spec, [*view.trials, large]), "params").log
+    assert chart_axis(make_view(view.study, view.outline, [*view.trials, large]), "params").log
     archived = dataclasses.replace(large, archived=True)
-    assert not chart_axis(make_view(view.study, view.spec, [*view.trials, archived]), "params").log
+    assert not chart_axis(make_view(view.study, view.outline, [*view.trials, archived]), "params").log
     low = dataclasses.replace(large, known={"exact": 0.1})
-    assert not chart_axis(make_view(view.study, view.spec, [*view.trials, low]), "exact").log
+    assert not chart_axis(make_view(view.study, view.outline, [*view.trials, low]), "exact").log
 
 
 def repeated(view: StudyView, number: int, *scores: float) -> StudyView:
@@ -151,7 +151,7 @@ def repeated(view: StudyView, number: int, *scores: float) -> StudyView:
         for seed, score in enumerate(scores, 1)
     ]
     first = [dataclasses.replace(t, settings={**t.settings, "seed": 0}) for t in view.trials]
-    return make_view(view.study, view.spec, [*first, *more])
+    return make_view(view.study, view.outline, [*first, *more])
 
 
 def test_repeats_share_a_rank_and_a_place_in_the_chart(db: Database) -> None:

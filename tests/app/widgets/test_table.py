@@ -296,7 +296,7 @@ async def test_columns_scroll_and_the_first_stays() -> None:
     async with app.run_test(size=(24, 6)) as pilot:
         app.table.show(COLUMNS, [row(1, note="remarkable")])
         await pilot.pause()
-        assert ["     # state        exa›", "›   #1 ✓ complete   60.0"] == app.lines()[:2]
+        assert ["     # state           ›", "›   #1 ✓ complete"] == [line.rstrip() for line in app.lines()[:2]]
         await pilot.press("right", "right", "right", "right")
         await pilot.pause()
         assert ["‹    #  exact note      ", "›   #1   60.0 remarkable"] == [line[:24] for line in app.lines()[:2]]
@@ -393,30 +393,42 @@ def _style(app: Bench, line: int, text: str) -> Any:
     ("width", "first", "places", "sides"),
     [
         (40, 0, [(0, 1, 5), (1, 7, 12), (2, 20, 6), (3, 27, 13)], (False, False)),
-        (24, 0, [(0, 1, 5), (1, 7, 12), (2, 20, 4)], (False, True)),
+        (24, 0, [(0, 1, 5), (1, 7, 12)], (False, True)),
         (24, 2, [(0, 1, 5), (3, 7, 17)], (True, False)),
         (3, 0, [], (False, True)),
     ],
 )
 def test_layout(width: int, first: int, places: Sequence[tuple[int, int, int]], sides: tuple[bool, bool]) -> None:
-    """The pinned column first, then what fits from the first one shown; the growing one takes the rest."""
+    """The pinned column first, then what fits from the first one shown; no number is cut; one column takes the rest."""
     layout = lay_out(COLUMNS, width, first)
     assert (places, sides) == ([*layout.places], (layout.left, layout.right))
 
 
+def test_columns_that_grow_share_what_is_left() -> None:
+    """As equals, up to what each can use; a column that is not on screen takes no room from them."""
+    columns = [
+        Column("a", "a", 6, grow=True, most=8),
+        Column("b", "b", 4, grow=True),
+        Column("c", "c", 9, "right"),
+    ]
+    assert [8, 10, 9] == [wide for *_, wide in lay_out(columns, 30, 0).places]
+    assert [8, 7] == [wide for *_, wide in lay_out(columns, 19, 0).places]
+
+
 @pytest.mark.parametrize(
-    ("title", "words", "width"),
+    ("title", "words", "shape"),
     [
-        ("C", (), 7),
-        ("family", ("linear", "transformer"), 11),
-        ("transformer.layers", ("1",), 18),
-        ("transformer.learning_rate", (), 18),
-        ("mlp.units", ("a very long choice",), 12),
+        ("C", (), (7, "right")),
+        ("family", ("linear", "transformer"), (11, "left")),
+        ("transformer.layers", ("1", "–"), (18, "right")),
+        ("transformer.learning_rate", (), (18, "right")),
+        ("mlp.units", ("a very long choice",), (12, "left")),
     ],
 )
-def test_width_of_a_value_column(title: str, words: Sequence[str], width: int) -> None:
-    """As its title and what can stand below it, within reason."""
-    assert (title, width) == ((found := value_column("key", title, words)).title, found.width)
+def test_a_value_column(title: str, words: Sequence[str], shape: tuple[int, str]) -> None:
+    """As wide as its title and what can stand below it, within reason; numbers on the right, words on the left."""
+    found = value_column("key", title, words)
+    assert (title, shape) == (found.title, (found.width, found.align))
 
 
 async def test_a_title_of_one_family_keeps_its_key() -> None:

@@ -73,6 +73,15 @@ def test_the_report_split_decides_about_ties_but_not_about_the_choice() -> None:
     assert 100 * 86.5 / 90 == pytest.approx(found.best[0].entry.kept)
 
 
+def test_a_difference_within_the_spread_over_seeds_is_a_tie() -> None:
+    """As in the ladder: the answers alone tell 87 from 83, but the seeds of the method are 18 points apart."""
+    seeds = [trial(0, "wide", 2.0), trial(1, "wide", 2.0, seed=2), trial(3, "narrow", 3.0)]
+    scores = {0: 92.0, 1: 74.0, 3: 87.0}
+    known = Split(200, scores, {number: right(int(2 * value)) for number, value in scores.items()})
+    found = survey(configurations(seeds, frame(validation=known)), frame(validation=known))
+    assert ("narrow", ("wide",)) == (found.best[0].entry and found.best[0].entry.method, found.best[0].ties)
+
+
 def test_parameters_where_no_bytes_are_known() -> None:
     plain = [Outcome(0, {}, {"params": 50.0}, {"family": "mlp"}, complete=True)]
     known = Frame("toy", "accuracy", {VALIDATION: Split(200, {0: 80.0})}, teacher_params=1000.0)

@@ -378,6 +378,16 @@ def test_a_run_is_logged_by_one_process_at_a_time(tmp_path: Path, caplog: pytest
     assert 3 == len({one.folder for one in (first, other, third)} - {None})
 
 
+def test_a_dot_in_the_name_of_a_study_makes_no_run_another_s(tmp_path: Path) -> None:
+    """`bert.v1`/`x` and `bert`/`v1` begin alike: the one that runs must not keep the other from being logged."""
+    with bertdistill.start("bert.v1", run="x", workspace=tmp_path) as other:
+        other.log({"loss": 1.0}, step=7)
+        with bertdistill.start("bert", run="v1", workspace=tmp_path) as mine:
+            assert mine.folder is not None
+            mine.log({"loss": 2.0})
+        assert [0] == [event["step"] for event in events_in(mine.folder) if event["k"] == "metrics"]
+
+
 def test_of_two_starts_at_once_one_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ranks of a launcher that sets no RANK start the same id while the folder of each is still hidden."""
     other: list[bertdistill.Run] = []
@@ -409,11 +419,11 @@ def test_no_final_metric_breaks_a_training(tmp_path: Path, caplog: pytest.LogCap
 
 
 def test_a_resumed_run_counts_on(tmp_path: Path) -> None:
-    """Without steps of its own it overwrites none."""
-    for _ in range(3):
+    """Without steps of its own it overwrites none, however many values it logs."""
+    for many in (1, 2000, 1):
         with bertdistill.start("resumed", workspace=tmp_path, run="r") as run:
-            run.log({"x": 1.0})
-            run.log({"x": 2.0})
+            run.log({f"norm of the gradient of the weights of layer/{number}": 1.0 for number in range(many)})
+            run.log({f"norm of the gradient of the weights of layer/{number}": 2.0 for number in range(many)})
     steps = [e["step"] for folder in folders(tmp_path) for e in events_in(folder) if e["k"] == "metrics"]
     assert [0, 1, 2, 3, 4, 5] == steps
 

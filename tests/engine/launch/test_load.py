@@ -103,6 +103,15 @@ def test_another_process_is_not_taken_for_the_worker(tmp_path: Path) -> None:
     assert (None, None) == worker_memory(paths)
 
 
+@pytest.mark.parametrize("pid", ["\0", "self", {}, [1], -1, True, 2**80, None])
+def test_a_worker_may_write_anything_as_its_process(tmp_path: Path, pid: Any) -> None:
+    """One that is not a process has no memory and is not frozen; whoever looks at all workers must not fail."""
+    paths = RunPaths(tmp_path)
+    state(paths, worker={"pid": pid, "start": process.start_ticks(os.getpid()) if pid == "self" else 0})
+    assert (None, None) == worker_memory(paths, (GpuLoad(0, "GPU-0", "Toy", 1.0, 1, 2, {os.getpid(): 20}),))
+    assert not worker_frozen(paths)
+
+
 def test_a_worker_that_a_signal_stopped_is_frozen(tmp_path: Path) -> None:
     """It lives and does nothing; after SIGCONT it works again."""
     paths = RunPaths(tmp_path)

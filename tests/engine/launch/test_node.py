@@ -596,6 +596,8 @@ def test_the_whole_folder_is_sent_without_workspaces_and_hidden_files(tmp_path: 
     assert [name for name, _ in program_input(tmp_path, [".env", "lib"]).files] == [".env", "lib/b.txt"]
     with pytest.raises(LaunchError, match="gone"):
         program_input(tmp_path, ["gone"])
+    with pytest.raises(LaunchError, match="workspace itself"):  # nothing of it would be left
+        program_input(tmp_path, ["ws"])
 
 
 # ------------------------------------------------------------------------------------------------------------- caution
@@ -670,3 +672,23 @@ def test_the_agent_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(LaunchError, match="cannot __init__"):
         link.call("__init__", str(tmp_path))
     assert CPU.kind == "cpu"
+
+
+def test_an_attempt_that_joins_the_queue_meanwhile_breaks_nothing(site: Callable[..., Site]) -> None:
+    """The runner's thread adds at any moment; a search that it broke would leave a started attempt first for ever."""
+    here = site()
+
+    class Racing(str):
+        """A name that is compared just as the other thread comes in."""
+
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            here.node._queue.append(here.node._queue[0])
+            return str.__eq__(self, other)
+
+    here.begin(Racing("runs/s/0000-1"))
+    here.begin(Racing("runs/s/0001-1"))
+    first, second = here.node._queue
+    here.node._started(second)
+    assert [first] == list(here.node._queue)

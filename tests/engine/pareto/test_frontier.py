@@ -163,7 +163,8 @@ def test_incomplete_rows_are_left_out() -> None:
 def test_sizes_are_compared_by_ratio() -> None:
     """Halving a size is the same distance at 100 million parameters as at 10 million."""
     points = [(-90.0, 1e8), (-80.0, 1e7), (-70.0, 1e6)]
-    middle = unit_points(points, ACCURACY_AND_SIZE, (-70.0, 1e8))[1]
+    objectives = (Objective("accuracy", "maximize", 70.0), Objective("params", "minimize", 1e8))
+    middle = unit_points(points, objectives)[1]
     assert pytest.approx((0.5, 0.5)) == middle
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.fakes import Workbench, study_spec
 
-from bertdistill.engine.runner.rules import UNDONE
+from bertdistill.engine.runner.budget import UNDONE
 from bertdistill.store import writes
 from bertdistill.store.rows import TrialState
 

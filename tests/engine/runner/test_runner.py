@@ -23,7 +23,7 @@ from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.launch import local, process
 from bertdistill.engine.launch.protocol import Slot
-from bertdistill.engine.runner import advance, collector, rules, runner
+from bertdistill.engine.runner import advance, collector, dispatch, rules, runner
 from bertdistill.engine.runner.dispatch import best_folders
 from bertdistill.engine.search import proposals
 from bertdistill.engine.steering import actions
@@ -129,8 +129,18 @@ def test_what_the_parameters_cause_is_infeasible(bench: Make, tmp_path: Path) ->
     assert done.study().state == StudyState.COMPLETE
 
 
-def test_a_full_gpu_gets_half_the_batch_once(bench: Make, tmp_path: Path) -> None:
-    """In an attempt of the same trial from its beginning; later ones keep it, and resume from its checkpoints."""
+def test_a_full_gpu_gets_half_the_batch_once(bench: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an attempt of the same trial from its beginning; later ones keep it, and resume from its checkpoints.
+
+    What is estimated of its own batch is said of its own batch alone, and before a transaction that others wait for.
+    """
+    asked: list[str] = []
+
+    def warns(session: object, *_: object) -> str:
+        asked.append(type(session).__name__)
+        return "it may not fit"
+
+    monkeypatch.setattr(dispatch, "memory_warning", warns)
     settings = {"settings": {"batch_size": 32, "accumulation": 2}, "budget": {"trials": 1}}
     sick = bench(settings, most_batch=16)
     sick.launcher = FixedSlots(
@@ -145,6 +155,7 @@ def test_a_full_gpu_gets_half_the_batch_once(bench: Make, tmp_path: Path) -> Non
     assert ["", ""] == [one.resume_from for one in specs]
     assert [[], []] == [one.earlier for one in specs]
     assert (32, 2) == (done.trial(0).settings["batch_size"], done.trial(0).settings["accumulation"])
+    assert (["Snapshot", "Snapshot"], 1) == (asked, done.notices().count("it may not fit"))
     with done.db.read() as session:
         assert "batch_size = 16 and accumulation = 4 instead of 32 and 2" in " ".join(
             one.text for one in reads.notices(session)

@@ -42,6 +42,7 @@ class Desk:
     trials: Sequence[Trial] = ()
     state: StudyState = StudyState.RUNNING
     prepared: Mapping[str, Any] | None = field(default_factory=dict)
+    alone: bool = False
     diagnosis: str = ""
     busy_seconds: float = 0.0
     sections: Mapping[str, Any] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Desk:
         return StudyNow(study, study_spec(self.tmp_path, **self.sections), list(self.trials))
 
     def items(self, *live: Attempt, capacity: Capacity = FREE, alive: bool = True, going: bool = False) -> list[Any]:
-        bench = Shared(live, capacity, alive, going)
+        bench = Shared(live, capacity, alive, going, frozenset({1} if self.alone else ()))
         return [(w.item, w.trial, w.position, w.reason) for w in waiting.waiting([self.now()], bench)]
 
     def why(self, *live: Attempt, capacity: Capacity = FREE, alive: bool = True) -> list[str]:
@@ -100,6 +101,14 @@ def test_the_preparation_comes_first(tmp_path: Path) -> None:
     desk = Desk(tmp_path, [trial(1)], prepared=None)
     assert [("preparation", None, 1, "next"), ("trial", 1, 1, "preparing")] == desk.items()
     assert [("trial", 1, 1, "preparing")] == desk.items(attempt(1, trial=None))
+
+
+def test_a_preparation_that_ran_out_of_main_memory_waits_for_everyone(tmp_path: Path) -> None:
+    """As a trial does: it is started once more, alone."""
+    desk, other = Desk(tmp_path, prepared=None, alone=True), attempt(1, study=2)
+    assert [("preparation", None, 1, "alone")] == desk.items(other)
+    assert [("preparation", None, 1, "next")] == desk.items()
+    assert [("preparation", None, 1, "next")] == Desk(tmp_path, prepared=None).items(other)
 
 
 def test_while_a_study_is_prepared_its_first_proposal_waits(tmp_path: Path) -> None:

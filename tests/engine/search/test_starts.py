@@ -20,7 +20,7 @@ from bertdistill.engine.search.proposals import Record
 from bertdistill.engine.search.starts import frontier, narrowed, screened_students, spread, starts
 from bertdistill.engine.study.config import changed
 from bertdistill.engine.study.study_spec import StudySpec
-from bertdistill.store import writes
+from bertdistill.store import reads, writes
 from bertdistill.store.rows import Screened, TrialState
 
 SHAPE = bert_shape(vocab_size=100, positions=32, hidden_size=16, ffn_size=64, layers=4, head_size=4)
@@ -148,6 +148,22 @@ def test_the_first_trials_are_these_and_then_it_searches_as_ever(bench: Workbenc
     assert [(one.params["layers"], one.params["heads"]) for one in found[:3]] == [(1, 2), (2, 2), (4, 2)]
     assert len({one.params["learning_rate"] for one in found}) == 5
     assert json.loads(json.dumps(found[0].params)) == found[0].params
+
+
+def test_the_screening_is_read_once(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no trial starts from it."""
+    asked = list[int]()
+
+    def screened(_: object, study_id: int) -> list[Screened]:
+        asked.append(study_id)
+        return []
+
+    monkeypatch.setattr(reads, "screened", screened)
+    record = Record(bench.study().id, bench.spec)
+    for _ in range(3):
+        with bench.db.read() as session:
+            record.refresh(session)
+    assert asked == [bench.study().id]
 
 
 def test_the_model_is_told_of_all_that_sharing_has_not_ruined(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import Workbench, behave, wait_for
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
-from bertdistill.engine.runner.rules import used
+from bertdistill.engine.runner.budget import used
 from bertdistill.engine.search import proposals
 from bertdistill.engine.search.past import Proposal
 from bertdistill.engine.steering import actions

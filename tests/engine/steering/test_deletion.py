@@ -13,13 +13,14 @@ import pytest
 from tests.fakes import Workbench, behave
 
 from bertdistill.engine.contract.errors import ActionRefused, InvalidRequest
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner import bin
 from bertdistill.engine.steering import actions
 from bertdistill.engine.steering.actions import Deletion
 from bertdistill.store import reads, writes
 from bertdistill.store.db import open_db
 from bertdistill.store.errors import NotFound
-from bertdistill.store.rows import Binned, BinState, StudyState
+from bertdistill.store.rows import Binned, BinState, StudyState, TrialState
 
 WHO = {"who": "ada"}
 Make = Callable[..., Workbench]
@@ -130,6 +131,27 @@ def test_what_cannot_be_deleted_says_why(done: Workbench, target: str, error: ty
     with pytest.raises(error, match=words):
         actions.delete(done.workspace, ["toy/1", target], **WHO)
     assert (5, []) == (len(done.trials()), binned(done))
+
+
+def test_a_search_over_a_program_is_guarded_as_any_other(tmp_path: Path) -> None:
+    """Its runner, its baseline and its optimiser are the same; only logged runs have none of them."""
+    ws = Workspace(tmp_path / "ws")
+    ws.make()
+    db = open_db(ws.path)
+    with db.write() as session:
+        study = writes.create_study(session, name="digits", kind="program", task="a program", spec={}, now=1.0).id
+        for origin in ("baseline", "sampler"):
+            made = {"params": {}, "settings": {}, "known": {}, "now": 1.0}
+            trial = writes.create_trial(session, study_id=study, origin=origin, **made)
+            for state in (TrialState.RUNNING, TrialState.COMPLETE):
+                writes.set_trial_state(session, trial.id, state, now=2.0)
+    with db.read() as session:
+        with pytest.raises(ActionRefused, match="'digits' is running"):
+            actions.plan_delete(session, ws, "digits")
+        with pytest.raises(ActionRefused, match="digits/0 is the baseline"):
+            actions.plan_delete(session, ws, "digits/0")
+        assert "the optimiser forgets it" in actions.plan_delete(session, ws, "digits/1")[0].words[0]
+    db.close()
 
 
 def test_what_a_promoted_model_rests_on_stays(done: Workbench) -> None:

@@ -10,9 +10,11 @@ from tests.fakes import study_spec
 
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.pareto.frontier import Objective
-from bertdistill.engine.study.config import dump
-from bertdistill.engine.study.outline import of_spec, outline
+from bertdistill.engine.study.config import dump, load_study
+from bertdistill.engine.study.outline import outline
 from bertdistill.store.rows import Study
+
+SAMPLES = Path(__file__).parents[3] / "sample_configs"
 
 
 def study(spec: dict[str, Any], kind: str = "search") -> Study:
@@ -20,10 +22,20 @@ def study(spec: dict[str, Any], kind: str = "search") -> Study:
 
 
 def test_a_valid_study_is_known_whole(tmp_path: Path) -> None:
-    """The same as of its spec."""
+    """Its spec, and nothing is wrong with it."""
     spec = study_spec(tmp_path)
-    assert of_spec(spec) == outline(study(dump(spec)))
+
     assert (spec, "") == (outline(study(dump(spec))).whole, outline(study(dump(spec))).problem)
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_is_known_at_once_agrees_with_the_spec(path: Path) -> None:
+    """Lists show the one and searches run the other."""
+    spec = load_study(path, [])
+    found = outline(study(dump(spec)))
+    assert (spec.objectives, tuple(spec.metrics.stored)) == (found.objectives, found.stored)
+    assert (spec.budget.trials, spec.runner.slots, spec.note) == (found.trials, found.slots, found.note)
+    assert {one.name: one.choices for one in spec.search} == found.searched
 
 
 def test_what_no_longer_validates_is_known_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -242,8 +242,6 @@ def test_a_waiting_trial_can_be_stopped(spec: AttemptSpec, tmp_path: Path) -> No
     with FileLock(lock_of(folder)):
         run.stop.set()
         with pytest.raises(Stopped):
-            module._waiting(run)()
-        with pytest.raises(Stopped):
             module.pretrain(run, student)
     assert not folder.exists()
 

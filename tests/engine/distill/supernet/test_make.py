@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 from tests.engine.distill.supernet.studies import STEPS, events, study
 
@@ -20,16 +23,18 @@ from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import Settings
 from bertdistill.engine.contract.terms import LOGITS
 from bertdistill.engine.distill.data.batches import collate, pad_edges
+from bertdistill.engine.distill.data.caches import lock_of
 from bertdistill.engine.distill.data.features import open_features
 from bertdistill.engine.distill.data.split_file import search_examples
 from bertdistill.engine.distill.families.encoder import ENCODERS
 from bertdistill.engine.distill.families.transformer import load_encoder
+from bertdistill.engine.distill.labelling import outputs_folder, teacher_outputs
 from bertdistill.engine.distill.prepare import prepare
 from bertdistill.engine.distill.run import Run, Stopped
 from bertdistill.engine.distill.supernet import shared_training
 from bertdistill.engine.distill.supernet.readings import readings_of
-from bertdistill.engine.distill.supernet.screening import predict_many, screening_order
-from bertdistill.engine.distill.supernet.shared_training import SharedLoss, Sharing, open_shared
+from bertdistill.engine.distill.supernet.screening import predict_many, scores_key, screen, screening_order
+from bertdistill.engine.distill.supernet.shared_training import SharedLoss, Sharing, open_shared, train_shared
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.train import predict
 from bertdistill.engine.distill.trial import ALONE, run_trial
@@ -221,6 +226,39 @@ def test_the_same_supernet_is_made_once(done: Done, monkeypatch: pytest.MonkeyPa
     assert events(done.run, SCREENED)[-1]["examples"] == 3
     none = prepare(study(root, screen=0))
     assert (none.supernet.screened, none.supernet.ruined) == ("", ())
+
+
+def test_whoever_waits_for_the_same_caches_can_be_stopped(done: Done) -> None:
+    """Another study may train the same for hours: a stop must not wait for that."""
+    sharing, facts = done.sharing(), done.facts
+    stop = threading.Event()
+    stop.set()
+    run = dataclasses.replace(done.run, stop=stop)
+    sharing, folder = dataclasses.replace(sharing, run=run), Path(facts.supernet.folder)
+    labels: Any = SimpleNamespace(sha256="")
+    texts: Any = SimpleNamespace(features=sharing.readings[""].train)
+    builders: dict[Path, Callable[[], object]] = {
+        folder: lambda: train_shared(sharing),
+        Path(facts.supernet.screened): lambda: screen(sharing, folder),
+        outputs_folder(run, labels, texts.features): lambda: teacher_outputs(run, labels, texts),
+    }
+    for made, build in builders.items():
+        with FileLock(lock_of(made)), pytest.raises(Stopped):
+            build()
+
+
+def test_answers_that_are_found_otherwise_are_screened_again(done: Done) -> None:
+    """How spans are chosen changes their scores and not the supernet; labels have no such choice."""
+    sharing, folder = done.sharing(), Path(done.facts.supernet.folder)
+
+    def key(task: str, **data: int) -> str:
+        run = dataclasses.replace(sharing.run, spec=dataclasses.replace(sharing.run.spec, task=task))
+        evaluator = dataclasses.replace(sharing.evaluator, data=dataclasses.replace(sharing.evaluator.data, **data))
+        return scores_key(dataclasses.replace(sharing, run=run, evaluator=evaluator), folder)
+
+    answers = [{}, {"n_best": 5}, {"max_answer_length": 5}]
+    assert 3 == len({key("question-answering", **data) for data in answers})
+    assert {Path(done.facts.supernet.screened).name} == {key("text-classification", **data) for data in answers}
 
 
 def test_screening_ends_when_its_time_is_used_up(done: Done) -> None:
