@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.terminal_theme import TerminalTheme
@@ -85,6 +87,8 @@ class BertDistill(App[None]):
     """The terminal app on one workspace."""
 
     CSS_PATH = "ui.tcss"
+    LATER_CSS = Path(__file__).with_name("later.tcss")
+    """Styles of everything behind the first screen."""
     TITLE = "bertdistill-tui"
     PLACE = "app"
     BINDINGS: ClassVar = bindings("app")
@@ -115,8 +119,10 @@ class BertDistill(App[None]):
         self._glances: dict[str, Glance] | None = None
         """The studies at the last look, for alerts; None before the first."""
         self._had_focus: Widget | None = None
-        self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
-        self._is_storing = False
+        self._keys = KeyOrder(
+            self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending, is_loading=self._is_loading
+        )
+        self._is_storing = self._is_styled = False
         self._unstored: set[str] = set()
         self._acts: dict[Callable[[], Any], float] = {}
         """What is being done, with when it began."""
@@ -160,6 +166,17 @@ class BertDistill(App[None]):
         chain = self.screen.focus_chain
         if chain:
             self.screen.set_focus(self._had_focus if self._had_focus in chain else chain[0])
+
+    def push_screen(self, *screen: Any, **options: Any) -> Any:
+        if len(self.screen_stack) > 1:  # what is below is Textual's own screen and our first one
+            self._style_the_rest()
+        return super().push_screen(*screen, **options)
+
+    def _style_the_rest(self) -> None:
+        """Once; another theme parses all that was read."""
+        if not self._is_styled:
+            self._is_styled = True
+            self.stylesheet.read(self.LATER_CSS)
 
     @property
     def is_plain(self) -> bool:
@@ -285,6 +302,7 @@ class BertDistill(App[None]):
                 gc.freeze()
                 gc.enable()
                 self.set_timer(READY_SECONDS, partial(self.run_worker, _load_actions, thread=True, group="ready"))
+                self.set_timer(READY_SECONDS, self._style_the_rest)
         else:
             self.call_later(self._poll)  # the screen on top could not be read meanwhile
 
@@ -344,6 +362,10 @@ class BertDistill(App[None]):
             return owner is focused and name in MOVEMENTS
         return event.is_printable and is_typing(focused)
 
+    def _is_loading(self) -> bool:
+        """Whether an action waits for its code."""
+        return math.inf in self._acts.values()
+
     def _is_pending(self) -> bool:
         """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""
         if self._exit or not self.screen_stack:
@@ -381,7 +403,7 @@ class BertDistill(App[None]):
 
         `refused` says that in the place of this app, as a dialogue that keeps what was typed.
         """
-        self._acts[work] = time.monotonic()
+        self._acts[work] = math.inf  # until it begins: loading what it needs takes seconds on a busy machine
         self.run_worker(partial(self._act, work, done, refused), thread=True, group="act", exit_on_error=False)
 
     def _act(
@@ -390,6 +412,8 @@ class BertDistill(App[None]):
         done: Callable[[Found], str | None] | None,
         refused: Callable[[Exception], None] | None,
     ) -> None:
+        _load_actions()
+        self._acts[work] = time.monotonic()
         try:
             result = work()
         except BertDistillError as error:
@@ -490,6 +514,12 @@ class BertDistill(App[None]):
         """What going back means is for the screen to say; Textual's own would leave the last screen, too."""
         if isinstance(self.screen, LiveScreen):
             self.screen.action_back()
+
+    def filter_study(self, name: str, text: str) -> None:
+        """Let the open screen of that study show only what matches."""
+        for screen in self.screen_stack:
+            if getattr(screen, "study_name", "") == name and hasattr(screen, "filter_by"):
+                screen.filter_by(text)
 
     def leave_screen(self) -> None:
         """One screen back; at the end of all ways back are the studies, which stay."""
