@@ -46,6 +46,7 @@ PLACES: dict[str, str] = {
     "annotate": "In note and tags",
     "copying": "In the copy dialogue",
     "reading": "In the help",
+    "brush": "In parallel coordinates",
     "filter": "In the filter",
     "columns": "In the choice of columns",
 }
@@ -216,6 +217,7 @@ ACTIONS: tuple[Action, ...] = (
     _pane("pane-compare-curves", "2", "curves", "Curves", "compare"),
     # ---- all series
     Action("all-series", "V", "all_series", "Every series in small charts", ("study", "trial", "compare"), "view"),
+    Action("filter-series", "slash", "filter", "Only series whose names match", ("series",), "view", 4, "filter"),
     Action("maximise-series", "enter", "open", "This chart alone, or all", ("series",), "view", 1, "maximise"),
     Action("series-right", "right,l", "step(1, 0)", "Chart to the right", ("series",), "view", palette=False),
     Action("series-left", "left,h", "step(-1, 0)", "Chart to the left", ("series",), "view", palette=False),
@@ -238,6 +240,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("turn-back", "left_square_bracket", "turn(-1)", "Previous parameter, axes or trial", ("analysis",), "view"),
     Action("slice-metric", "Y", "metric", "Next metric of the slices", ("analysis",), "view", 4, "metric"),
     Action("axes", "C", "axes", "Choose the axes", ("analysis",), "view", 4, "axes"),
+    Action("brush-range", "space", "range", "Begin a range of this axis, or end it", ("brush",), "chart", 1, "range"),
+    Action("brush-up", "up,k", "along(1)", "Up the axis", ("brush",), "chart", 2, "move", palette=False),
+    Action("brush-down", "down,j", "along(-1)", "Down the axis", ("brush",), "chart", 2, "move", palette=False),
+    Action("brush-left", "left,h", "other_axis(-1)", "Axis to the left", ("brush",), "chart", palette=False),
+    Action(
+        "brush-right", "right,l", "other_axis(1)", "Axis to the right", ("brush",), "chart", 3, "axis", palette=False
+    ),
     Action("order-by-gain", "s", "order", "Sort by gain, or as they ended", ("analysis",), "view", 4, "sort"),
     Action("cut-up", "plus", "cut(1)", "Cut of mostly correct answers up", ("analysis",), "view", 4, "cut"),
     Action("cut-down", "minus", "cut(-1)", "Cut of mostly correct answers down", ("analysis",), "view", 5, "cut"),
@@ -330,6 +339,7 @@ ACTIONS: tuple[Action, ...] = (
         "new-pane", "f6,ctrl+t", "next_pane", "Form or findings, where only one fits", ("new",), "view", 2, "form/plan"
     ),
     Action("new-other", "f4,ctrl+o", "other", "Choose another config", ("new",), "study", 3, "configs"),
+    Action("edit-file", "f8", "edit_file", "Edit the study file in $EDITOR", ("new",), "study"),
     Action("new-previous", "up", "field(-1)", "Field above", ("new",), "view", palette=False),
     Action("new-next", "down", "field(1)", "Field below", ("new",), "view", palette=False),
     # ---- workers

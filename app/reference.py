@@ -72,10 +72,13 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `running_bytes`; null if no trial is pre-trained), `supernet` (`nets`, `screened` at most, `steps`, `passes` of a
   whole student that they cost, `bytes`, `running_bytes`; null without one) and `time` (`trial_seconds`, `pass_seconds`,
   `seconds` or null, `study` and number of `trials` that were measured in this workspace; null without any).
-- `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*) and
-  `hypervolume` (list of *step*). With `--part` one of these lists; `parallel`: an object with `axes` (objects with
-  `name`, `kind`, `low`, `high`, `log`, `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*.
-  With `--csv` the rows of the part; of the importance one row a weight.
+- `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*),
+  `hypervolume` (list of *step*), `hypervolume_interval` (95 % of that of true scores, or null), `outlook` (`trials`,
+  `gain` with `low` and `high` as shares of the unit box, `hypervolume` as the model believes it, `seconds` of worker
+  time or null; null if too few scores are known) and, with a transfer set, `transfer` (list of *transfer*). With
+  `--part` one of these; `parallel`: an object with `axes` (objects with `name`, `kind`, `low`, `high`, `log`,
+  `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*. With `--csv` the rows of the part; of
+  the importance one row a weight.
 - `compare`: an object with `trials` (names), `seeds` (over how many seeds the values of each are means), `settings`
   (objects with `name`, `same`, `searched`, `values` by trial) and `metrics` (objects with `name`, `objective`, and by
   trial `values`, `spreads` over seeds, `differences` to the first, `verdicts`).

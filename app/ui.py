@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,9 @@ class BertDistill(App[None]):
         self._glances: dict[str, Glance] | None = None
         """The studies at the last look, for alerts; None before the first."""
         self._had_focus: Widget | None = None
-        self._keys = KeyOrder(self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending)
+        self._keys = KeyOrder(
+            self, self._hand_on, is_own=self._is_own, is_pending=self._is_pending, is_loading=self._is_loading
+        )
         self._is_storing = self._is_styled = False
         self._unstored: set[str] = set()
         self._acts: dict[Callable[[], Any], float] = {}
@@ -359,6 +362,10 @@ class BertDistill(App[None]):
             return owner is focused and name in MOVEMENTS
         return event.is_printable and is_typing(focused)
 
+    def _is_loading(self) -> bool:
+        """Whether an action waits for its code."""
+        return math.inf in self._acts.values()
+
     def _is_pending(self) -> bool:
         """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""
         if self._exit or not self.screen_stack:
@@ -396,7 +403,7 @@ class BertDistill(App[None]):
 
         `refused` says that in the place of this app, as a dialogue that keeps what was typed.
         """
-        self._acts[work] = time.monotonic()
+        self._acts[work] = math.inf  # until it begins: loading what it needs takes seconds on a busy machine
         self.run_worker(partial(self._act, work, done, refused), thread=True, group="act", exit_on_error=False)
 
     def _act(
@@ -405,6 +412,8 @@ class BertDistill(App[None]):
         done: Callable[[Found], str | None] | None,
         refused: Callable[[Exception], None] | None,
     ) -> None:
+        _load_actions()
+        self._acts[work] = time.monotonic()
         try:
             result = work()
         except BertDistillError as error:
@@ -505,6 +514,12 @@ class BertDistill(App[None]):
         """What going back means is for the screen to say; Textual's own would leave the last screen, too."""
         if isinstance(self.screen, LiveScreen):
             self.screen.action_back()
+
+    def filter_study(self, name: str, text: str) -> None:
+        """Let the open screen of that study show only what matches."""
+        for screen in self.screen_stack:
+            if getattr(screen, "study_name", "") == name and hasattr(screen, "filter_by"):
+                screen.filter_by(text)
 
     def leave_screen(self) -> None:
         """One screen back; at the end of all ways back are the studies, which stay."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.app.report.shapes import SHAPES
-from bertdistill.app.views.certain import chance, interval
+from bertdistill.app.views.certain import chance, interval, luck
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.engine.contract.optimism import of_report
 from bertdistill.engine.contract.workspace import Workspace
@@ -37,6 +37,7 @@ def trial_row(view: StudyView, trial: Trial) -> dict[str, Any]:
         "frontier": bool(row and row.on_frontier),
         "repeats": repeats_row(view, trial),
         "p_frontier": chance(view, trial),
+        "luck": luck(view, trial),
         "intervals": {
             name: list(ends)
             for name in ([] if view.certainty is None else view.certainty.errors)

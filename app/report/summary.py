@@ -179,7 +179,8 @@ def _metrics_table(view: StudyView, trial: Trial) -> str:
         else:
             text, against = fmt.metric(name, value, unit=True), fmt.metric(name, other.get(name))
         rows.append([name, text, certain.get(name, ""), against if other else ""])
-    titles = ["name", "value", "95 % interval" if certain else "", "baseline" if other else ""]
+    of_mean = " of the mean" if trial.number in view.repeats else ""  # the value is that of this trial alone
+    titles = ["name", "value", f"95 % interval{of_mean}" if certain else "", "baseline" if other else ""]
     return text_table(titles, rows, right=["value", "baseline"], indent="  ") or "  none yet"
 
 

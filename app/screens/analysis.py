@@ -239,6 +239,10 @@ seconds; everything else follows the study live.
         question = "Axes; parameters come first:"
         self.ui.push_screen(ChooseColumns(self.parallel.known, self.parallel.names, question), answered)
 
+    def action_back(self) -> None:
+        if not self.tab.leave():
+            super().action_back()
+
     def action_maximise(self) -> None:
         """The chart, or the list that has the focus, gets the room of the others."""
         self.toggle_class("-maximised")

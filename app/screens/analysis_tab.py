@@ -101,6 +101,10 @@ class Tab(Hosted, Vertical):
     def turn(self, by: int) -> None:
         """The next or the one before of what it goes through."""
 
+    def leave(self) -> bool:
+        """Undo what was narrowed down; False if there is nothing, and the screen is left."""
+        return False
+
     def maximised(self, *, on: bool) -> None:
         """One of its widgets gets, or has lost, the room of the others."""
 
@@ -116,10 +120,12 @@ class Tab(Hosted, Vertical):
 class ChartTab(Tab):
     """A chart above, or beside, the list of its trials; the trial under the cursor stands out in the chart."""
 
-    def __init__(self, study_name: str, kind: str, table: type[LineTable] = LineTable) -> None:
+    def __init__(
+        self, study_name: str, kind: str, table: type[LineTable] = LineTable, chart: type[Chart] = Chart
+    ) -> None:
         super().__init__(id=f"tab-{self.NAME}")
         self._study = study_name
-        self._chart = Chart(id=f"{kind}-chart", classes="pane")
+        self._chart = chart(id=f"{kind}-chart", classes="pane")
         self._chart.can_focus = False
         self._table = table(id=f"{kind}-trials", classes="pane")
         self._wanted: int | None = None

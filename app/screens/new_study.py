@@ -7,6 +7,7 @@ It is longer than 400 lines because list and form are one screen: typed values m
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -306,6 +307,27 @@ your changes. The file itself is never changed.
         self._title()
         self._lay_out()
 
+    def action_edit_file(self) -> None:
+        """In the person's own editor. A file that comes with the program stays as it is: a copy gets the changes."""
+        config = self.config
+        if config is None:
+            return
+        try:
+            before = config.path.read_text(encoding="utf-8")
+            text = self.ui.edit_text(before, config.path.name)
+            if text is None or text == before:
+                return
+            path = config.path
+            if path.resolve().parent == shipped_folder():
+                path = free_path(self.ui.workspace.path / "studies", path)
+                self.ui.tell(f"The changes are in a copy of your own: {path}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            self.ui.tell_error(error, title="Not edited")
+        else:
+            self._edit(config if path == config.path else Config(path, "edited"))
+
     def action_other(self) -> None:
         """Back to the list; what was typed is kept."""
         self.workers.cancel_group(self, "judge")
@@ -506,7 +528,7 @@ your changes. The file itself is never changed.
         match action:
             case "open":
                 return not editing
-            case "start" | "other" | "field":
+            case "start" | "other" | "field" | "edit_file":
                 return editing
             case "next_pane":
                 return editing and not self.has_class("-wide")
@@ -552,3 +574,9 @@ your changes. The file itself is never changed.
 
         if yes:
             self.ui.act(work, done)
+
+
+def free_path(folder: Path, like: Path) -> Path:
+    """A file in this folder that is not there yet, named like that one."""
+    names = (f"{like.stem}{'' if place == 1 else f'-{place}'}{like.suffix}" for place in itertools.count(1))
+    return next(path for name in names if not (path := folder / name).exists())

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+from textual import on
+
 from bertdistill.app.draw.axes import Axis as ChartAxis
+from bertdistill.app.draw.axes import Scale
 from bertdistill.app.draw.canvas import Drawing, Look
-from bertdistill.app.draw.parallel import Strand, parallel_drawing
+from bertdistill.app.draw.parallel import Brushes, Strand, parallel_drawing, rulers_of, within
 from bertdistill.app.screens.analysis_tab import ChartTab, baseline_of, kind_of, numbered
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.analysis import outcomes
+from bertdistill.app.views.query import range_words
 from bertdistill.app.views.view import StudyView, all_metrics
+from bertdistill.app.widgets.brush_chart import BrushChart
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column, value_column
 from bertdistill.app.widgets.titles import entitle
@@ -48,12 +53,18 @@ class ParallelTab(ChartTab):
     NAME: ClassVar[str] = "parallel"
 
     def __init__(self, study_name: str) -> None:
-        super().__init__(study_name, "parallel")
+        super().__init__(study_name, "parallel", chart=BrushChart)
+        self._chart.can_focus = True
+        self._brushes: dict[str, tuple[float, float]] = {}
+        """Chosen ranges by axis, in the values that are drawn."""
         self._names: tuple[str, ...] = ()
         """Axes that were chosen; empty for all parameters and the objectives."""
         self._first = 0
+        self._rulers: list[Scale] = []
+        """The limits of the axes on screen."""
         self._content: Strands | None = None
-        self._listed: tuple[Strands | None, bool] = (None, False)
+        self._listed: tuple[Any, ...] = ()
+        self._shown = 0
 
     def read(self, view: StudyView) -> Strands:
         names = self._names
@@ -69,12 +80,17 @@ class ParallelTab(ChartTab):
         content = self._content
         if content is None:
             return
-        if self._listed[0] is not content or self._listed[1] != self.ui.ascii_only:
-            self._listed = (content, self.ui.ascii_only)
+        listed = (id(content), self.ui.ascii_only, tuple(self._brushes.items()))
+        if self._listed != listed:
+            self._listed = listed
             columns = [Column("number", "#", 5, "right")]
             columns += [value_column(a.name, safe_line(a.name), _words(a)) for a in content.axes]
-            rows = [self._row(content, line) for line in content.lines]
-            self._table.show(columns, rows, empty="No trial is complete yet.")
+            wanted = dict(self._wanted_ranges(range(len(content.axes))))
+            kept = [line for line, one in zip(content.lines, content.strands, strict=True) if within(one, wanted)]
+            rows = [self._row(content, line) for line in kept]
+            empty = "No trial is in these ranges; esc removes them." if wanted else "No trial is complete yet."
+            self._shown = len(rows)
+            self._table.show(columns, rows, empty=empty)
         self.go_where_wanted()
         self.draw()
 
@@ -91,15 +107,71 @@ class ParallelTab(ChartTab):
         here = next((i for i, line in enumerate(content.lines) if line.number == self.number), None)
         drawn = [i for i, s in enumerate(content.strands) if i < MOST_STRANDS or i == here or s.kind == "baseline"]
         places = self._window(content)
-        if self.is_drawn(content, places, tuple(drawn), here):
+        chart, brushes = self._brush_chart, dict(self._wanted_ranges(places))
+        chart.axes = len(places)
+        if self.is_drawn(content, places, tuple(drawn), here, brushes, chart.cursor):
             return
         axes = tuple(content.axes[i] for i in places)
         strands = [content.strands[i] for i in drawn]
         strands = [Strand([s.values[i] for i in places], s.kind, s.label) for s in strands]
-        make = partial(draw_strands, axes, strands, drawn.index(here) if here is not None else None)
+        cursor = drawn.index(here) if here is not None else None
+        self._rulers = rulers_of([drawn_axis(axis) for axis in axes], strands)
+        make = partial(draw_strands, axes, strands, cursor, brushes=brushes, at=chart.cursor)
         self._chart.draw(make, empty="Lines appear when trials are complete.")
         entitle(self._chart, title=f"Lines: {self._amount(content, len(drawn), len(axes))}")
-        entitle(self._table, title="Trials by rank")
+        within_all = self._brushes and f"{self._shown} of {len(content.lines)} trials in {self._ranges()}"
+        entitle(self._table, title=within_all or "Trials by rank", subtitle="esc shows all" if within_all else "")
+
+    # ------------------------------------------------------------------------------------------------------ brushing
+
+    @property
+    def _brush_chart(self) -> BrushChart:
+        assert isinstance(self._chart, BrushChart)
+        return self._chart
+
+    def _wanted_ranges(self, places: Iterable[int]) -> Iterator[tuple[int, tuple[float, float]]]:
+        """The ranges on these axes, by where they are on screen."""
+        axes = self._content.axes if self._content else ()
+        for place, axis in enumerate(places):
+            if span := self._brushes.get(axes[axis].name):
+                yield place, span
+
+    def _ranges(self) -> str:
+        return ", ".join(safe_line(name, 30) for name in self._brushes)
+
+    @on(BrushChart.Pointed)
+    def _point(self) -> None:
+        self.draw()
+
+    @on(BrushChart.Brushed)
+    def _brush(self, event: BrushChart.Brushed) -> None:
+        content = self._content
+        if content is None or event.axis >= len(self._rulers):
+            return
+        axis = content.axes[self._window(content)[event.axis]]
+        if event.span is None:
+            self._brushes.pop(axis.name, None)
+        else:
+            low, high = (self._rulers[event.axis].value(share) for share in event.span)
+            self._brushes[axis.name] = (low, high)
+        self.draw()
+        if event.done:
+            self._select()
+
+    def _select(self) -> None:
+        """The list here and the study show what is in the ranges."""
+        self.again()
+        axes = {axis.name: axis for axis in self._content.axes} if self._content else {}
+        found = [(axes[name], span) for name, span in self._brushes.items() if name in axes]
+        self.ui.filter_study(self._study, " ".join(range_words(a.name, a.choices, *span) for a, span in found))
+
+    def leave(self) -> bool:
+        """Remove the ranges; whether there were any."""
+        had = bool(self._brushes)
+        self._brushes.clear()
+        if had:
+            self._select()
+        return had
 
     @staticmethod
     def _amount(content: Strands, drawn: int, axes: int) -> str:
@@ -193,10 +265,18 @@ def _height(axis: Axis, value: Value | None) -> float | None:
     return None if isinstance(value, str) else value
 
 
-def draw_strands(axes: Sequence[Axis], strands: Sequence[Strand], cursor: int | None, look: Look) -> Drawing:
+def draw_strands(
+    axes: Sequence[Axis],
+    strands: Sequence[Strand],
+    cursor: int | None,
+    look: Look,
+    *,
+    brushes: Brushes | None = None,
+    at: tuple[int, float] | None = None,
+) -> Drawing:
     """The chart with this look."""
     shown = [drawn_axis(axis, ascii_only=look.plain) for axis in axes]
-    return parallel_drawing(shown, strands, look, cursor=cursor)
+    return parallel_drawing(shown, strands, look, cursor=cursor, brushes=brushes, at=at)
 
 
 def drawn_axis(axis: Axis, *, ascii_only: bool = False) -> ChartAxis:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import ClassVar
 
@@ -46,7 +47,8 @@ class SeriesScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("series")
     HELP = """
 Every series that the chosen trials have logged, each in a chart of its own: the scores on the validation split first,
-then the losses, then all else. Arrows choose a chart and `enter` maximises it; `]` and `[` turn the page.
+then the losses, then all else. Arrows choose a chart and `enter` maximises it; `]` and `[` turn the page. `/` keeps the
+series whose names match a pattern: `loss` for all that have it in their names, `train/*` for all that begin with it.
 """
 
     def __init__(self, study_name: str, numbers: tuple[int, ...]) -> None:
@@ -58,6 +60,7 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
         self._chosen = 0
         """The series that has the focus, by its place among all."""
         self._maximised = False
+        self._pattern = ""
         self._window = (2 * WIDTH, 2 * HEIGHT + 2)
         """Columns and rows of the window; the thread that reads must not ask for them."""
         self._charts = [Chart(id=f"series-{place}", classes="pane") for place in range(MOST)]
@@ -78,12 +81,18 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
         page: list[str] = []
 
         def choose(names: list[str]) -> Sequence[str]:
-            ordered = in_order(names, view.scores)
+            ordered = self._matching(in_order(names, view.scores))
             page[:] = ordered[self._first : self._first + self._count]
             return page
 
         curves, names = reader.curves(view, self.numbers, choose, max(WIDTH, self._window[0] // self._across))
-        return SeriesNews(view, tuple(page), curves, in_order(names, view.scores))
+        return SeriesNews(view, tuple(page), curves, self._matching(in_order(names, view.scores)))
+
+    def _matching(self, names: Sequence[str]) -> list[str]:
+        """Those with the pattern in their names, or matched by it if it has a `*`, `?` or `[`."""
+        wanted = self._pattern.casefold()
+        glob = wanted if set(wanted) & set("*?[") else f"*{wanted}*"
+        return [name for name in names if fnmatchcase(name.casefold(), glob)]
 
     def show(self, news: SeriesNews) -> None:
         self.news, self._names = news, news.names
@@ -94,7 +103,7 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
             chart.display = place < max(1, len(news.page))
             name = news.page[place] if place < len(news.page) else ""
             drawn = [small_curve(curve) for curve in news.curves if curve.series == name]
-            chart.draw(partial(curves_drawing, drawn, ""), empty="Nothing has been logged yet.")
+            chart.draw(partial(curves_drawing, drawn, ""), empty=self._empty_words())
             entitle(chart, title=safe_line(name, 60))
         self.header(self._header(news))
         if self._names:
@@ -107,7 +116,11 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
         pages = -(-len(self._names) // self._count)
         text.append(" ".join(f"#{number}" for number in self.numbers))
         page = f", page {self._first // self._count + 1} of {pages}" if pages > 1 else ""
-        return text.append(f"  {len(self._names)} series{page}")
+        which = f" like {safe_line(self._pattern, 60)}" if self._pattern else ""
+        return text.append(f"  {len(self._names)} series{which}{page}")
+
+    def _empty_words(self) -> str:
+        return "No series matches; / changes that, esc shows all." if self._pattern else "Nothing has been logged yet."
 
     # ---------------------------------------------------------------------------------------------------- the grid
 
@@ -149,9 +162,25 @@ then the losses, then all else. Arrows choose a chart and `enter` maximises it; 
         self._maximised = not self._maximised
         self.ui.look_again()
 
+    def action_filter(self) -> None:
+        from bertdistill.app.screens.dialogues import Ask
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._keep(text.strip())
+
+        question = "Only series whose names match; empty shows all:"
+        self.ui.push_screen(Ask(question, value=self._pattern, placeholder="loss, or train/*"), answered)
+
+    def _keep(self, pattern: str) -> None:
+        self._pattern, self._chosen = pattern, 0
+        self.ui.look_again()
+
     def action_back(self) -> None:
         if self._maximised:
             self.action_open()
+        elif self._pattern:
+            self._keep("")
         else:
             super().action_back()
 

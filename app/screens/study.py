@@ -606,18 +606,21 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self.news is None:
             return
         from bertdistill.app.screens.choose import FilterDialogue
-        from bertdistill.app.views.query import keys_of, parse
-
-        keys = keys_of(self.news.view)
 
         def answered(text: str | None) -> None:
             if text is not None:
-                self._filter_text = text.strip()
-                query = parse(self._filter_text, keys) if self._filter_text else None
-                self._keep = None if query is None else lambda view, t: query.matches(view, t, self._losses())
+                self.filter_by(text.strip())
                 self._again()
 
         self.ui.push_screen(FilterDialogue(self._filter_text, self.news.view, self.news.losses), answered)
+
+    def filter_by(self, text: str) -> None:
+        """Keep the trials that match; a screen behind another one shows that when it is seen again."""
+        from bertdistill.app.views.query import keys_of, parse
+
+        query = parse(text, keys_of(self.news.view)) if text and self.news is not None else None
+        self._filter_text = text if query is not None else ""
+        self._keep = None if query is None else lambda view, t: query.matches(view, t, self._losses())
 
     def _losses(self) -> dict[int, float]:
         return self.news.losses if self.news else {}

@@ -20,6 +20,8 @@ from textual.message_pump import MessagePump
 
 PATIENCE_SECONDS = 2.0
 """Longest time for which keys wait for something slow: a screen that is read, a change that is written."""
+LOADING_SECONDS = 10.0
+"""Longest time for which they wait while code is loaded, as for the first change: on a busy machine that takes some."""
 WAITED_FOR = "keys wait"
 """Name of a worker of a screen that makes what the next key acts on, and is soon done."""
 _LOOK_SECONDS = 0.005
@@ -34,7 +36,7 @@ Work = Callable[[], Coroutine[None, None, None]]
 
 class KeyOrder:
     """Holds keys back. `deliver` passes one to the app as Textual would; `is_pending` says whether something slow is
-    due.
+    due, `is_loading` that it has not begun, because its code is being loaded.
 
     `is_own` says whether only the focused widget handles a key (a character typed, a step in a list): the widget keeps
     the order of such keys itself, so they need not wait for each other.
@@ -47,8 +49,10 @@ class KeyOrder:
         *,
         is_own: Callable[[KeyEvent], bool],
         is_pending: Callable[[], bool],
+        is_loading: Callable[[], bool],
     ) -> None:
-        self._app, self._deliver, self._is_own, self._is_pending = app, deliver, is_own, is_pending
+        self._app, self._deliver, self._is_own = app, deliver, is_own
+        self._is_pending, self._is_loading = is_pending, is_loading
         self._held: deque[KeyEvent] = deque()
         self._is_delivering = False
 
@@ -72,9 +76,10 @@ class KeyOrder:
 
     async def _wait_for_work(self) -> None:
         """Wait for slow work, but no longer than a user would."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while self._is_pending() and time.monotonic() < end:
-            await asyncio.sleep(_LOOK_SECONDS)
+        for is_due, patience in ((self._is_loading, LOADING_SECONDS), (self._is_pending, PATIENCE_SECONDS)):
+            end = time.monotonic() + patience
+            while is_due() and time.monotonic() < end:
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def _settle(self) -> None:
         """Wait until a probe sent twice along the path of a key finds empty queues and an unchanged focus."""

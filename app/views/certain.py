@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from bertdistill.app.text.format import metric, spread
-from bertdistill.app.views.view import StudyView
+from bertdistill.app.views.view import StudyView, leader
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.pareto.repeats import Repeats
@@ -49,9 +49,13 @@ def certain(db: Database, view: StudyView, workspace: Workspace) -> StudyView:
 
 def chance(view: StudyView, trial: Trial) -> float | None:
     """The probability that its point is on the frontier."""
-    group = view.repeats.get(trial.number)
-    number = trial.number if group is None else group.first
-    return None if view.certainty is None else view.certainty.on_frontier.get(number)
+    return None if view.certainty is None else view.certainty.on_frontier.get(leader(view, trial))
+
+
+def tied(view: StudyView, trial: Trial) -> bool:
+    """Whether others dominate its point, which may well be on the frontier of true scores."""
+    row, found = view.ranked.get(trial.number), view.certainty
+    return found is not None and row is not None and not row.on_frontier and found.plausible(leader(view, trial))
 
 
 def chance_words(view: StudyView, trial: Trial) -> str:
@@ -70,18 +74,18 @@ def interval_words(view: StudyView, trial: Trial, name: str) -> str:
 
 def interval(view: StudyView, trial: Trial, name: str) -> tuple[float, float] | None:
     """95 % of the score of its point."""
-    group = view.repeats.get(trial.number)
-    number = trial.number if group is None else group.first
-    return None if view.certainty is None else view.certainty.intervals.get(number, {}).get(name)
+    return None if view.certainty is None else view.certainty.intervals.get(leader(view, trial), {}).get(name)
+
+
+def luck(view: StudyView, trial: Trial) -> float | None:
+    """How far its point's first uncertain objective is expected to fall when it is measured again."""
+    return None if view.certainty is None else view.certainty.luck.get(leader(view, trial))
 
 
 def luck_words(view: StudyView, trial: Trial) -> str:
-    """`of 87.90, about 0.60 is likely luck: the best of 40 points`; empty where it is little or not known."""
-    found = view.certainty
-    group = view.repeats.get(trial.number)
-    number = trial.number if group is None else group.first
-    luck = None if found is None else found.luck.get(number)
-    if found is None or luck is None or luck < 0.005:
+    """`of 87.90, about 0.60 is likely the luck of one of 40 points`; empty where it is little or not known."""
+    found, fall = view.certainty, luck(view, trial)
+    if found is None or fall is None or fall < 0.005:
         return ""
     value = metric(found.metric, view.means(trial).get(found.metric))
-    return f"of {value}, about {spread(found.metric, luck)} is likely the luck of one of {view.points} points"
+    return f"of {value}, about {spread(found.metric, fall)} is likely the luck of one of {view.points} points"

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import operator
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -40,6 +40,7 @@ SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 """Units of `time`."""
 
 _ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_SINGLE = re.compile(r"[A-Za-z0-9_.-]+")
 _WORDY = (bool, str, list, tuple)
 _TERM = re.compile(
     r"""(?P<minus>-?)
@@ -228,3 +229,24 @@ def _values(view: StudyView, key: str) -> list[str]:
             return []
     found = {str(v) for t in view.trials[:500] if isinstance(v := _value(view, t, key, {}), str)}
     return sorted(v for v in found if not re.search(r"[\s,\"']", v))[:50]
+
+
+def range_words(name: str, choices: Sequence[Any], low: float, high: float) -> str:
+    """A filter for values from `low` to `high`; on an axis of choices these are places among them, as they are drawn.
+
+    Empty where the language has no words for it: several choices that are not single words.
+    """
+    if not choices:
+        return f"{name}>={_rounded(low, math.floor):g} {name}<={_rounded(high, math.ceil):g}"
+    found = [fmt.setting(choice) for place, choice in enumerate(choices) if low <= place <= high]
+    if len(found) == 1:
+        return f'{name}="{found[0]}"' if '"' not in found[0] else ""
+    return f"{name}:{','.join(found)}" if found and all(map(_SINGLE.fullmatch, found)) else ""
+
+
+def _rounded(value: float, towards: Callable[[float], int]) -> float:
+    """To four digits, outwards, so that what is on the edge stays inside."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 3)
+    return towards(value / unit) * unit

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bertdistill.app.text import format as fmt
-from bertdistill.app.views.certain import chance, chance_words, luck_words
+from bertdistill.app.views.certain import chance_words, luck_words, tied
 from bertdistill.app.views.view import StudyView, seeds_words, with_spread
 from bertdistill.engine.analysis.outcomes import Difference, difference
 from bertdistill.engine.pareto.frontier import Objective
@@ -20,8 +20,6 @@ from bertdistill.store.rows import Trial
 if TYPE_CHECKING:
     from bertdistill.engine.analysis.scenarios import ScenarioTable
 
-PLAUSIBLE = 0.05
-"""As `engine.analysis.certainty.PLAUSIBLE`, which needs numpy."""
 ORDER = "the frontier, then by distance to it in shares of the objectives' ranges, sizes as logarithms"
 """Why a small, weak trial may stand above a strong one: only those that are as small and better keep it back."""
 
@@ -90,9 +88,7 @@ def _repeats(view: StudyView, trial: Trial) -> Iterator[Fact]:
 def _chance(view: StudyView, trial: Trial) -> Iterator[Fact]:
     """How sure its place is, and how much of its score may be luck."""
     if words := chance_words(view, trial):
-        ranked = view.ranked.get(trial.number)
-        tied = ranked is not None and not ranked.on_frontier and (chance(view, trial) or 0.0) >= PLAUSIBLE
-        yield Fact("on frontier", f"with {words}" + (", so it is not told apart from it" if tied else ""))
+        yield Fact("on frontier", f"with {words}" + (", so it is not told apart from it" if tied(view, trial) else ""))
     if words := luck_words(view, trial):
         yield Fact("luck", words)
 

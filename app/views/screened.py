@@ -4,6 +4,7 @@ number, and never on the frontier.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bertdistill.app.draw.plane import Point
@@ -11,6 +12,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import text_table
 from bertdistill.app.views.view import StudyView
+from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.store.rows import Screened
 
 MOST_LINES = 40
@@ -24,9 +26,9 @@ def screened_points(view: StudyView, x: str, y: str) -> list[Point]:
 
 
 def screened_rows(view: StudyView) -> list[dict[str, Any]]:
-    """Each as `frontier --screened --json` prints it, the best first."""
-    score = view.scores[0] if view.scores else ""
-    ordered = sorted(view.screened, key=lambda one: -(fmt.value_of(one.metrics, score) or 0.0))
+    """Each as `frontier --screened --json` prints it, the best in the first objective that was measured first."""
+    aim = next((o for o in view.objectives if any(o.metric in one.metrics for one in view.screened)), None)
+    ordered = sorted(view.screened, key=lambda one: _rank(one, aim))
     return [
         {
             "study": view.study.name,
@@ -40,6 +42,14 @@ def screened_rows(view: StudyView) -> list[dict[str, Any]]:
         }
         for one in ordered
     ]
+
+
+def _rank(one: Screened, aim: Objective | None) -> float:
+    """Smaller is better; what has no value goes last."""
+    value = one.score if aim is None else fmt.value_of(one.metrics, aim.metric)
+    if value is None:
+        return math.inf
+    return value if aim is not None and aim.direction == "minimize" else -value
 
 
 def screened_text(view: StudyView) -> str:

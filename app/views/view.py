@@ -405,10 +405,10 @@ def _kind(view: StudyView, trial: Trial) -> Kind:
         return "dominated" if trial.state == TrialState.COMPLETE and not view.objectives else "infeasible"
     if row.on_frontier or not row.feasible:
         return "frontier" if row.on_frontier else "infeasible"
-    return "tied" if view.certainty is not None and view.certainty.plausible(_leader(view, trial)) else "dominated"
+    return "tied" if view.certainty is not None and view.certainty.plausible(leader(view, trial)) else "dominated"
 
 
-def _leader(view: StudyView, trial: Trial) -> int:
+def leader(view: StudyView, trial: Trial) -> int:
     """The trial that stands for its point."""
     group = view.repeats.get(trial.number)
     return trial.number if group is None else group.first
@@ -417,7 +417,7 @@ def _leader(view: StudyView, trial: Trial) -> int:
 def _bar(view: StudyView, trial: Trial, metric_name: str) -> tuple[float, float] | None:
     """The interval of its score."""
     found = view.certainty
-    return None if found is None else found.intervals.get(_leader(view, trial), {}).get(metric_name)
+    return None if found is None else found.intervals.get(leader(view, trial), {}).get(metric_name)
 
 
 def _reference(reference: ReferencePoint, x: str, y: str) -> Point:

@@ -26,6 +26,7 @@ from bertdistill.engine.pareto.frontier import (
     reference_point,
 )
 from bertdistill.engine.pareto.repeats import Repeats
+from bertdistill.engine.tasks.table import METRICS
 
 PLAUSIBLE = 0.05
 """A point that others dominate is not told apart from the frontier if it is on it with this probability."""
@@ -51,8 +52,6 @@ class Certainty:
     """95 % of the hypervolume of true scores."""
     examples: int = 0
     """Examples whose single results are known; 0 where only seeds are."""
-    seed_spread: float | None = None
-    """Standard deviation of `metric` over seeds, pooled over the study; None where no point was repeated."""
     errors: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """By metric, the covariance of the points in the order of `intervals`."""
 
@@ -91,7 +90,7 @@ def certainty(
     chosen, falls = moves[first.metric], means[first.metric]
     return Certainty(
         {
-            one.first: {name: _interval(one.means[name], errors[name][place, place]) for name in errors}
+            one.first: {name: _interval(name, one.means[name] or 0.0, errors[name][place, place]) for name in errors}
             for place, one in enumerate(points)
         },
         {one.first: 0.0 for one in points} | _chances(points, near, aims, uncertain, drawn),
@@ -99,7 +98,6 @@ def certainty(
         first.metric,
         _volume([points[place] for place in fit], aims, drawn),
         max((len(one.moves[0]) for one in chosen if one.moves), default=0),
-        None if (between := noise.seed_variance(chosen)) is None else math.sqrt(between),
         errors,
     )
 
@@ -123,9 +121,12 @@ def _value(point: Repeats[int], objective: Objective) -> float:
     return _sign(objective) * float(point.means[objective.metric] or 0.0)
 
 
-def _interval(value: float | None, variance: float) -> Interval:
-    half = Z95 * math.sqrt(max(0.0, variance))
-    return (value or 0.0) - half, (value or 0.0) + half
+def _interval(metric: str, value: float, variance: float) -> Interval:
+    """Percentages end at 0 and 100, correlations at -100 and 100."""
+    half, known = Z95 * math.sqrt(max(0.0, variance)), METRICS.get(metric)
+    if known is None or known.unit != "%":
+        return value - half, value + half
+    return max(value - half, -100.0 if known.signed else 0.0), min(value + half, 100.0)
 
 
 def _true(

@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from bertdistill.engine.contract.folder import open_regular
+from bertdistill.engine.contract.folder import open_regular, size_of
 from bertdistill.engine.contract.relocation import translated
 
 # Exit codes of a worker. Anything else is a crash. 77 means out of memory: a CUDA abort emits no event.
@@ -198,9 +198,13 @@ def first_event(path: Path, kind: str) -> Mapping[str, Any]:
 
 
 def newest_event(path: Path, *kinds: str) -> Mapping[str, Any]:
-    """The newest event of these kinds near the end of the file; empty if there is none."""
-    found = [event for event in _events(path, last_bytes=_TAIL_BYTES) if event["k"] in kinds]
-    return found[-1] if found else {}
+    """The newest event of these kinds; empty if there is none. It is looked for from the end of the file."""
+    tail, size = _TAIL_BYTES, size_of(path)
+    while True:
+        found = [event for event in _events(path, last_bytes=tail) if event["k"] in kinds]
+        if found or tail >= size:
+            return found[-1] if found else {}
+        tail *= 8  # a single line may be longer than that
 
 
 def _events(path: Path, last_bytes: int = 0) -> Iterator[Mapping[str, Any]]:

@@ -78,8 +78,9 @@ class Courier:
             files, _ = self.call("manifest", cache)
             if files is not None:
                 target = self.workspace / cache
-                yield from self._pull(cache, files, part_of(target))
-                mirror.place(part_of(target), target)
+                part = part_of(target, self.machine)  # another machine may have made the same, with other roundings
+                yield from self._pull(cache, files, part)
+                mirror.place(part, target)
         mirror.append(gate.line)
 
     def finish(self, name: str, mirror: Mirror, found: Exit, raw: bytes) -> Iterator[None]:

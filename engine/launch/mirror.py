@@ -147,9 +147,9 @@ class Mirror:
         return None
 
 
-def part_of(target: Path) -> Path:
-    """Where a folder is while it is being copied."""
-    return target.with_name(f".{target.name}.part")
+def part_of(target: Path, machine: str = "") -> Path:
+    """Where a folder is while it is being copied, from that machine if several may have it."""
+    return target.with_name(f".{'.'.join(filter(None, (target.name, machine)))}.part")
 
 
 def append_part(path: Path, offset: int, data: bytes) -> None:

@@ -176,7 +176,7 @@ def _send(pid: int, number: signal.Signals, same: Callable[[], bool]) -> bool:
         if not same():
             return False
         signal.pidfd_send_signal(descriptor, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # it is gone, or was never ours, whatever a worker has recorded
         return False
     finally:
         os.close(descriptor)

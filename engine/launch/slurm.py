@@ -182,8 +182,10 @@ class SlurmLauncher:
             if paths.lock.exists() and not paths.exit.exists():  # the runner died before it stored the handle
                 self._cancel(f"--name={_name(paths)}")
             return False
-        if handle.job in self._submitting or handle.job in self._refused:
-            return handle.job in self._submitting
+        if handle.job in self._submitting:
+            return True
+        if handle.job in self._refused:
+            return False
         self.queue.ask()
         knows = self.queue.knows(self._submitted.get(handle.job, float("-inf")))
         state = (self.queue.states or {}).get(handle.job)

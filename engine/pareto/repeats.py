@@ -8,7 +8,6 @@ repeats of each other is passed in (see `families.same_point`).
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -150,15 +149,3 @@ def _means_in_time(rows: Sequence[Measured[Key]], objectives: Objectives) -> lis
 
 def _frontier(points: Sequence[Point]) -> list[Point]:
     return [point for point, best in zip(points, non_dominated(points), strict=True) if best]
-
-
-def pooled_spread(groups: Sequence[Repeats[Key]], metric: str) -> float | None:
-    """Standard deviation over seeds, pooled over all points with several; None where no point was repeated.
-
-    Weighted by degrees of freedom, as one variance that all points share.
-    """
-    several = [one for one in groups if one.seeds > 1 and one.means.get(metric) is not None]
-    freedom = sum(one.seeds - 1 for one in several)
-    if not freedom:
-        return None
-    return math.sqrt(sum((one.seeds - 1) * one.spreads.get(metric, 0.0) ** 2 for one in several) / freedom)

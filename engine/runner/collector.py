@@ -79,19 +79,24 @@ class Collector:
         with self.db.read() as session:
             steady, fresh = self.steady(), {one.id: one for one in reads.live_attempts(session)} if live else {}
         for attempt in live:
-            current, paths, key = fresh.get(attempt.id), self.paths(attempt), attempt.id
-            if current is None or not (current.stop_reason or paths.exit.exists()):
-                continue
-            handle = Handle.from_dict(current.handle)
-            if current.stop_reason == AT_ONCE and key not in self._killed:
-                self._killed.add(key)
-                self._leaving[key] = steady  # its shim has the grace time to write down how it ended
-                self.launcher.kill(paths, handle)
-            elif key not in self._leaving:
-                self._leaving[key] = steady
-                self.launcher.stop(paths, handle)
-            elif steady - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
-                self.launcher.kill(paths, handle)
+            if (current := fresh.get(attempt.id)) is not None:
+                with self.at_study(attempt.study_id):
+                    self._pass_on_stop(current, steady)
+
+    def _pass_on_stop(self, attempt: Attempt, steady: float) -> None:
+        paths, key = self.paths(attempt), attempt.id
+        if not (attempt.stop_reason or paths.exit.exists()):
+            return
+        handle = Handle.from_dict(attempt.handle)
+        if attempt.stop_reason == AT_ONCE and key not in self._killed:
+            self._killed.add(key)
+            self._leaving[key] = steady  # its shim has the grace time to write down how it ended
+            self.launcher.kill(paths, handle)
+        elif key not in self._leaving:
+            self._leaving[key] = steady
+            self.launcher.stop(paths, handle)
+        elif steady - self._leaving[key] > self._grace(attempt) + KILL_AFTER_GRACE:
+            self.launcher.kill(paths, handle)
 
     def stirs(self) -> bool:
         """Whether a worker has written or ended since the last round: a stat and a lock probe each."""

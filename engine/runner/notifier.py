@@ -126,7 +126,7 @@ class Notifier:
         self._marks = marks
 
     def _forget(self) -> None:
-        """Nobody is notified any more, and whoever is named later is not notified of what happened in between."""
+        """There is no one to notify any more, and whoever is named later is not notified of what happened before."""
         self._marks = None
         (self.workspace.path / MARKS_FILE).unlink(missing_ok=True)
 

@@ -68,7 +68,7 @@ class Scheduler:
                 if reads.live_with_reason(session, HOST_OOM) or any(_prepares_alone(session, one) for one in prepared):
                     return  # it runs alone
             studies = [study for study in self.lookups.running() if study.id not in refused]
-            if alone := [study for study in studies if self._is_alone(study, live)]:
+            if alone := [study for study in studies if self._is_alone(study, live) and self._has_place(study)]:
                 if live:
                     return  # nothing new, so that its turn comes
                 studies = alone
@@ -158,6 +158,11 @@ class Scheduler:
             return trial is not None and runs_alone(trial)
         with self.db.read() as session:
             return _prepares_alone(session, study.id)
+
+    def _has_place(self, study: Study) -> bool:
+        """Whether it could start something if nothing else ran: what is away holds no other study up."""
+        slots = self.free_slots(self.lookups.spec(study), study, ())
+        return any(not self.launcher.busy(slot) for slot in slots)
 
     def _launch_failed(
         self, study: Study, trial: Trial | None, spec: StudySpec, error: LaunchError, now: float

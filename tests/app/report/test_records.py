@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+
+import numpy as np
 
 from bertdistill.app.report import records
 from bertdistill.app.report.details import read_details
 from bertdistill.app.text.tables import json_text
 from bertdistill.app.views.view import read_view
+from bertdistill.engine.analysis.certainty import Certainty
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Checkpoint, ModelAlias, ModelVersion
@@ -40,6 +44,17 @@ def test_trial_values(db: Database) -> None:
         "gain": 0.0,
     }
     assert expected == {key: row[key] for key in expected}
+
+
+def test_what_is_known_of_noise_is_of_the_point(db: Database) -> None:
+    """As `show` says it in words; null without."""
+    view = read_view(db, "demo")
+    sure = Certainty(
+        intervals={7: {"exact": (60.0, 64.0)}}, on_frontier={7: 0.3}, luck={7: 0.6}, errors={"exact": np.eye(1)}
+    )
+    keys = ("p_frontier", "luck", "intervals")
+    found = [records.trial_row(one, view.trials[3]) for one in (view, dataclasses.replace(view, certainty=sure))]
+    assert [[None, None, {}], [0.3, 0.6, {"exact": [60.0, 64.0]}]] == [[row[key] for key in keys] for row in found]
 
 
 def test_failed_trial_has_null_for_what_it_lacks(db: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from bertdistill.app.report.summary import (
     headline,
     one_change,
     ranked_list,
+    trial_page,
 )
 from bertdistill.app.views.view import read_view
+from bertdistill.engine.analysis.certainty import Certainty
+from bertdistill.engine.pareto.repeats import Repeats
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Attempt
 
@@ -65,6 +69,19 @@ def test_page_of_a_dominated_trial(db: Database) -> None:
     assert "4 of 6, dominated by #1 (exact 88.00 against 86.00, params 80.0k against 80.0k)" in text
     assert "rerun of #1" in text
     assert "parent 0.001" in text
+
+
+def test_an_interval_beside_one_of_several_seeds_is_named_that_of_the_mean(db: Database) -> None:
+    """The trial's own score may be outside of it."""
+    view = read_view(db, "demo")
+    trial = view.trials[3]
+    sure = Certainty(intervals={trial.number: {"exact": (60.0, 64.0)}})
+    alone = dataclasses.replace(view, certainty=sure)
+    group = Repeats((trial.number, 99), 2, view.values(trial), {"exact": 1.0})
+    several = dataclasses.replace(alone, repeats={trial.number: group})
+    pages = [trial_page(one, trial, Page()) for one in (alone, several)]
+    assert [False, True] == ["95 % interval of the mean" in page for page in pages]
+    assert all("60.00 to 64.00" in page for page in pages)
 
 
 def test_page_of_a_failed_trial(db: Database) -> None:

@@ -11,6 +11,7 @@ from tests.app.conftest import NOW
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, until, words_on
 from textual.pilot import Pilot
 
+from bertdistill.app.draw.parallel import HEAD
 from bertdistill.app.screens import (
     difficulty_tab,
     errors_tab,
@@ -246,6 +247,34 @@ async def test_parallel_follows_the_cursor(ws: Workspace, importances: Child) ->
         assert 1 == getattr(pilot.app.screen, "number", None)
 
 
+async def test_a_range_of_an_axis_chooses_trials(ws: Workspace, importances: Child) -> None:
+    """By keys and by dragging: in the list here, and in the study behind; escape takes it back, then leaves."""
+    study = StudyScreen("demo")
+    async with playing(ws, study) as pilot:
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AnalysisScreen), "the analysis")
+        await pilot.press("2")
+        await shown(pilot, "Lines: 6 trials")
+        screen: Any = pilot.app.screen
+        chart, table = screen.query_one("#parallel-chart"), screen.query_one("#parallel-trials")
+        chart.focus()
+        await pilot.press(*["down"] * 10, "space", *["up"] * 4, "space")
+        await shown(pilot, "of 6 trials in layers")
+        assert "layers>=1 layers<=" in study._filter_text
+        await pilot.press("escape")
+        await until(pilot, lambda: "of 6 trials in" not in words_on(pilot), "every trial")
+        assert "" == study._filter_text
+        x, top = chart.content_region.x - chart.region.x + 3, chart.content_region.y - chart.region.y + HEAD
+        await pilot.mouse_down(chart, offset=(x, top))
+        await pilot.hover(chart, offset=(x, top + 2))
+        await pilot.mouse_up(chart, offset=(x, top + 2))
+        await shown(pilot, "of 6 trials in layers")
+        assert {2} == {trial.params["layers"] for trial in study._chosen(study.news.view)}  # type: ignore[union-attr]  # it was read
+        assert table.cursor_key is not None
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: pilot.app.screen is study, "the study")
+
+
 def dict_of(screen: Any) -> set[tuple[str, Any]]:
     """What the chart of the parallel coordinates reads under its cursor."""
     return set(screen.query_one("#parallel-chart").drawing.readings)
@@ -383,7 +412,7 @@ async def test_hypervolume_over_trials_and_hours(ws: Workspace, importances: Chi
     async with playing(ws, AnalysisScreen("demo")) as pilot:
         await pilot.press("4")
         await shown(pilot, "Hypervolume over trials")
-        await shown(pilot, "the next 10 trials are expected to add 0.8 % (0.0 to 2.2)")
+        await shown(pilot, "the next 10 trials are expected to add 0.8 % (0.0 to 2.2) to the hypervolume")
         assert "–" == row(pilot, "5").split()[1]
         assert "Trials as they ended" in words_on(pilot)
         await pilot.press("t")

@@ -18,7 +18,8 @@ from bertdistill.app.screens.dialogues import Ask, Confirm, CopyDialogue
 from bertdistill.app.screens.new_study import OWN_DATA, NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
-from bertdistill.app.views.configs import shipped_folder
+from bertdistill.app.ui import BertDistill
+from bertdistill.app.views.configs import SHIPPED, Config, shipped_folder
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering.demo_study import QUESTIONS
@@ -128,6 +129,33 @@ async def test_a_file_of_the_command_line_opens_its_form(ws: Workspace, file: Pa
         screen = pilot.app.screen
         await laid_out(pilot, screen)
         assert "fresh" == line(screen, "name").value
+
+
+async def test_the_file_in_an_editor(ws: Workspace, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves is in the file and in the form; a file of the program stays, and a copy has the changes."""
+    names: list[str] = []
+
+    def edited(app: BertDistill, text: str, name: str) -> str:
+        names.append(name)
+        return text.replace("trials = ", "trials = 1")
+
+    monkeypatch.setattr(BertDistill, "edit_text", edited)
+    before = file.read_text(encoding="utf-8")
+    async with playing(ws, study_file=file) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, NewStudyScreen), "the screen")
+        screen: Any = pilot.app.screen
+        await laid_out(pilot, screen)
+        trials = line(screen, "budget.trials").value
+        await pilot.press("f8")
+        await until(pilot, lambda: line(screen, "budget.trials").value == f"1{trials}", "the new budget")
+        assert before != file.read_text(encoding="utf-8")
+        shipped = shipped_folder() / "demo.toml"
+        screen._edit(Config(shipped, SHIPPED))
+        await laid_out(pilot, screen)
+        await pilot.press("f8")
+        await until(pilot, lambda: screen.config.where == "edited", "a copy")
+        assert ws.path / "studies" / "demo.toml" == screen.config.path
+    assert ["fresh.toml", "demo.toml"] == names
 
 
 @pytest.mark.parametrize("size", SIZES)

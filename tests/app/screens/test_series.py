@@ -46,6 +46,11 @@ async def test_scores_first_then_losses_then_the_rest_page_by_page(
         await pilot.press("escape")
         if size[0] > 40:  # there one chart is all that fits
             await until(pilot, lambda: "of 13" not in words_on(pilot), "all charts")
+        await pilot.press("slash", *"OWN/[ab]", "enter")
+        await shown(pilot, "2 series like OWN")
+        assert ["own/a", "own/b"] == list(screen.news.names)  # type: ignore[union-attr]
+        await pilot.press("escape")
+        await shown(pilot, "13 series")
         for _ in range(13):
             await pilot.press("right_square_bracket")
         await shown(pilot, "own/i")

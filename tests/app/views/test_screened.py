@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,6 +16,7 @@ from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.screened import screened_points, screened_rows, screened_text
 from bertdistill.app.views.view import read_view
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.store import reads, writes
 from bertdistill.store.db import Database, open_db
 
@@ -60,6 +62,17 @@ def test_the_list_is_of_all_the_best_first(filled: Database) -> None:
     assert text.startswith("3 sub-networks evaluated without training on 200 examples each, 2s of CPU time; 1 of them")
     assert "ruined by sharing: trained alone" in text.splitlines()[-1]
     assert "heads" not in text.splitlines()[2]  # all have as many
+
+
+@pytest.mark.parametrize(("metric", "direction", "best"), [("exact", "maximize", 99.0), ("exact", "minimize", 1.0)])
+def test_the_best_is_by_what_was_measured_whatever_comes_first(
+    filled: Database, metric: str, direction: Literal["maximize", "minimize"], best: float
+) -> None:
+    """A size is no score, and less of a loss is better."""
+    view = read_view(filled, "demo")
+    aims = (Objective("params", "minimize"), Objective(metric, direction))
+    view = dataclasses.replace(view, outline=dataclasses.replace(view.outline, objectives=aims))
+    assert best == screened_rows(view)[0]["score"]
 
 
 def test_a_study_without_them_says_so(db: Database) -> None:

@@ -38,6 +38,7 @@ def test_intervals_ties_and_the_volume() -> None:
     """A difference of two is a tie within 1.96 standard deviations of the difference."""
     found = known(study([70.0, 80.0, 81.0], 1.0))
     assert pytest.approx((68.04, 71.96), abs=0.01) == found.intervals[0]["accuracy"]
+    assert pytest.approx((97.54, 100.0), abs=0.01) == known(study([99.5], 1.0)).intervals[0]["accuracy"]
     assert (True, False, None) == (
         found.tie("accuracy", 1, 2, 1.0),
         found.tie("accuracy", 0, 1, 10.0),

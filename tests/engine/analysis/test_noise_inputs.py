@@ -42,7 +42,7 @@ def test_single_results_come_from_stored_logits(tmp_path: Path) -> None:
     assert {"accuracy": [1, 1, 1]} == moves
     certainty = view.certainty
     assert certainty is not None
-    assert (joined_study.COUNT, None, "accuracy") == (certainty.examples, certainty.seed_spread, certainty.metric)
+    assert (joined_study.COUNT, "accuracy") == (certainty.examples, certainty.metric)
     for trial in view.trials:
         score = view.values(trial)["accuracy"] or 0.0
         low, high = certainty.intervals[trial.number]["accuracy"]

@@ -36,6 +36,18 @@ def test_first_and_newest(written: Path) -> None:
     assert {} == newest_event(written, events.RESULT)
 
 
+def test_the_newest_is_found_behind_long_lines(written: Path) -> None:
+    """One report of all parameters of a network is longer than what is read first."""
+    writer = EventWriter(written)
+    writer.metrics(7, {f"norm/{number}": 0.123456789 for number in range(5000)})
+    for _ in range(1000):
+        writer.emit(events.NOTICE, level="info", text="x" * 100)
+    writer.close()
+    assert 7 == newest_event(written, events.METRICS_LOGGED)["step"]
+    assert "train" == newest_event(written, events.PROGRESS)["phase"]
+    assert {} == newest_event(written, events.RESULT)
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -419,11 +419,11 @@ def test_no_final_metric_breaks_a_training(tmp_path: Path, caplog: pytest.LogCap
 
 
 def test_a_resumed_run_counts_on(tmp_path: Path) -> None:
-    """Without steps of its own it overwrites none."""
-    for _ in range(3):
+    """Without steps of its own it overwrites none, however many values it logs."""
+    for many in (1, 2000, 1):
         with bertdistill.start("resumed", workspace=tmp_path, run="r") as run:
-            run.log({"x": 1.0})
-            run.log({"x": 2.0})
+            run.log({f"norm of the gradient of the weights of layer/{number}": 1.0 for number in range(many)})
+            run.log({f"norm of the gradient of the weights of layer/{number}": 2.0 for number in range(many)})
     steps = [e["step"] for folder in folders(tmp_path) for e in events_in(folder) if e["k"] == "metrics"]
     assert [0, 1, 2, 3, 4, 5] == steps
 

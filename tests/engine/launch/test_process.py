@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,13 @@ def test_a_lock_that_cannot_be_looked_at_is_not_free(tmp_path: Path) -> None:
     os.close(lock)
     assert not process.held(path)
     assert not process.held(tmp_path / "none")
+
+
+def test_a_process_that_is_not_ours_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker may have recorded any process as its own; whoever asks it to stop must not fail for that."""
+
+    def refuse(descriptor: int, number: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+    assert not process.send(process.me(), signal.SIGTERM, boot=process.boot_id())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertdistill.engine.pareto.frontier import Objective, hypervolume, oriented, ranking, shares, unit_points
-from bertdistill.engine.pareto.repeats import Measured, gains_in_time, grouped, pooled_spread, ranked_rows
+from bertdistill.engine.pareto.repeats import Measured, gains_in_time, grouped, ranked_rows
 
 AIMS = (Objective("exact", "maximize"), Objective("params", "minimize"))
 LUCKY = [
@@ -49,28 +49,6 @@ def test_a_repeat_without_all_objectives_is_not_of_its_point() -> None:
     """It has no rank, and its other values do not move the means."""
     (point,) = grouped([LUCKY[1], Measured(5, {"exact": None, "params": 10.0}, "b", 5)], AIMS)
     assert ((1,), 82.0) == (point.members, point.means["exact"])
-
-
-def test_spreads_are_pooled_by_degrees_of_freedom() -> None:
-    """Two pairs and a point of three: 1, 1 and 2 degrees; single seeds say nothing."""
-    rows = [
-        Measured(n, {"exact": value, "params": size}, point, n)
-        for n, (point, size, value) in enumerate(
-            [
-                ("a", 1.0, 70.0),
-                ("a", 1.0, 72.0),
-                ("b", 2.0, 80.0),
-                ("b", 2.0, 80.0),
-                ("c", 3.0, 81.0),
-                ("c", 3.0, 84.0),
-                ("c", 3.0, 87.0),
-                ("d", 4.0, 90.0),
-            ]
-        )
-    ]
-    groups = grouped(rows, AIMS)
-    assert pytest.approx(((2 + 0 + 2 * 9) / 4) ** 0.5) == pooled_spread(groups, "exact")
-    assert pooled_spread(groups[-1:], "exact") is None
 
 
 def test_an_unlucky_repeat_takes_from_the_hypervolume() -> None:

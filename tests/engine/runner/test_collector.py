@@ -11,6 +11,7 @@ import pytest
 from tests.fakes import Workbench, study_spec
 
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.protocol import Handle
 from bertdistill.engine.steering import actions
 from bertdistill.store import reads, writes
@@ -96,6 +97,31 @@ def test_a_damaged_folder_stops_no_runner(tmp_path: Path, damage: Callable[[RunP
         assert StudyState.COMPLETE == bench.study().state
         assert [TrialState.COMPLETE] * 2 == [bench.trial(number).state for number in (1, 2)]
     finally:
+        bench.close()
+
+
+def test_a_stop_that_fails_counts_against_its_own_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some failures in a row the runner pauses the study at hand; without one it would pause them all."""
+    bench = Workbench(tmp_path, study_spec(tmp_path)).start()
+    study = bench.study()
+
+    class Broken(LocalLauncher):
+        def stop(self, paths: RunPaths, handle: Handle) -> None:
+            raise OSError("no signal can be sent")
+
+    try:
+        with bench.db.write() as session:
+            one = writes.create_attempt(
+                session, study_id=study.id, trial_id=None, kind="prepare", folder="runs/toy/0", slot="", now=1.0
+            )
+            writes.set_attempt_stop_reason(session, one.id, "study")
+        monkeypatch.setattr(bench.runner._collector, "launcher", Broken())
+        with pytest.raises(OSError, match="no signal"):
+            bench.runner._collector.pass_on_stops(bench.live())
+        assert study.id == bench.runner.current
+    finally:
+        with bench.db.write() as session:
+            writes.end_attempt(session, one.id, now=1.0, exit_class="stopped")
         bench.close()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import Workbench, study_spec
+from tests.fakes import CPU, FixedSlots, Workbench, study_spec
 
+from bertdistill.engine.launch.protocol import Slot
 from bertdistill.engine.study.config import dump
 from bertdistill.store import writes
 from bertdistill.store.rows import StudyState, TrialState
@@ -91,4 +94,37 @@ def test_a_preparation_that_ran_out_of_main_memory_runs_alone(tmp_path: Path, mo
     finally:
         with bench.db.write() as session:
             writes.end_attempt(session, beside.id, now=1.0, exit_class="stopped")
+        bench.close()
+
+
+def test_nobody_waits_for_a_machine_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What must run alone there cannot start, for hours perhaps: until then the others have their slots."""
+
+    class TwoMachines(FixedSlots):
+        def among(self, machines: Sequence[str]) -> FixedSlots:
+            return replace(self, given=(Slot("b/cpu0" if machines else "cpu0", CPU),))
+
+    bench, tried = Workbench(tmp_path, study_spec(tmp_path)).start(), list[str]()
+    spec = dump(study_spec(tmp_path, runner={"machines": ["b"], "prepare_on": "b"}))
+
+    def start(study: Any, *_: Any) -> bool:
+        tried.append(study.name)
+        return False
+
+    try:
+        bench.launcher = TwoMachines(given=(), reasons={"b/cpu0": "b has not answered"})
+        bench.renew()
+        monkeypatch.setattr(bench.runner._scheduler, "_start_one", start)
+        with bench.db.write() as session:
+            far = writes.create_study(session, name="far", task="", spec=spec | {"name": "far"}, now=1.0)
+            given: dict[str, Any] = {"trial_id": None, "kind": "prepare", "slot": "b/cpu0", "now": 1.0}
+            ended = writes.create_attempt(session, study_id=far.id, folder="runs/far/prepare-1", **given)
+            writes.end_attempt(session, ended.id, now=1.0, exit_class="host_oom")
+        bench.runner._scheduler.launch(0.0)
+        assert {"toy", "far"} == set(tried)
+        tried.clear()
+        monkeypatch.setattr(bench.runner._scheduler, "launcher", replace(bench.launcher, reasons={}))
+        bench.runner._scheduler.launch(0.0)
+        assert ["far"] == tried
+    finally:
         bench.close()
