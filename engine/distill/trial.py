@@ -35,8 +35,8 @@ from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
-from bertdistill.engine.distill.training.schedule import schedule
 from bertdistill.engine.distill.training.precision import choose_precision, width_of
+from bertdistill.engine.distill.training.schedule import schedule
 from bertdistill.engine.distill.training.train import Evaluation, Job, train
 from bertdistill.engine.distill.with_teacher import mixer_of, start_of
 from bertdistill.engine.families.supernet import start_of as start_of_student

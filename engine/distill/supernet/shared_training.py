@@ -35,8 +35,8 @@ from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.checkpoints import Position, model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import Losses, losses_of
-from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.precision import choose_precision
+from bertdistill.engine.distill.training.terms.step import Step
 from bertdistill.engine.distill.training.train import Evaluation, Job, Reporter, train
 from bertdistill.engine.families.supernet import Net, groups, supernet_bytes
 
