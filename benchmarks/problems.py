@@ -271,11 +271,23 @@ def mixed(noise: float) -> Problem:
     return Replay(recorded("sst2-mixed")).problem(noise, (7.4, 75.0), (4.0, 89.5))
 
 
+def sst2_widths(noise: float) -> Problem:
+    """Replay of 40 students of MiniLM on SST-2: layers, which of them, heads and neurons. Nothing was tuned on it."""
+    return Replay(recorded("sst2-widths")).problem(noise, (7.36, 70.0), (7.08, 89.5))
+
+
+def emotion_widths(noise: float) -> Problem:
+    """The same on Emotion."""
+    return Replay(recorded("emotion-widths")).problem(noise, (7.36, 70.0), (7.08, 93.0))
+
+
 PROBLEMS: Mapping[str, tuple[Callable[[float], Problem], float]] = {
     "squad": (squad, 0.7),
     "squad-noisy": (squad, 1.3),
     "families": (families, 1.3),
     "smallest": (smallest, 1.3),
     "mixed": (mixed, 1.3),
+    "sst2-widths": (sst2_widths, 1.3),
+    "emotion-widths": (emotion_widths, 1.3),
 }
 """By name: how it is made and its noise. 1.3 points are the standard error of an accuracy on 700 examples."""

@@ -1,14 +1,16 @@
 """How good the proposals are: the hypervolume found by sampler and number of trials, on problems with known answers.
 
     python benchmarks/search_quality.py [--problems squad,families] [--samplers random,tpe,auto] [--seeds 10:16]
-        [--trials 60] [--kept FILE]
+        [--trials 60] [--workers 2] [--kept FILE]
 
-Two workers: every proposal is made while one trial is still running. All samplers begin with the same random trials
-and see the same noise. Printed are means over the seeds, with standard errors, of the share of a fixed box (in percent)
-that the noiseless points of the tried students dominate; then the mean difference to `auto` on the same seeds with its
-standard error. `--kept` is a file of what searches tried: they are continued from there, and not repeated.
-`--only-kept` runs nothing and prints of each seed what is kept. `optuna-gp` is optuna's sampler without our changes;
-`botorch` (qLogNEHVI, Ax's default) needs BoTorch.
+With two workers every proposal is made while one trial is still running; with one, all results are known. All samplers
+begin with the same random trials and see the same noise. Printed are means over the seeds, with standard errors, of the
+share of a fixed box (in percent) that the noiseless points of the tried students dominate; then the mean difference to
+`auto` on the same seeds with its standard error.
+
+`--kept` is a file of what searches tried: they are continued from there, and not repeated. `--only-kept` runs nothing
+and prints what is kept. `optuna-gp` is optuna's sampler without our changes; `botorch` (qLogNEHVI, Ax's default) needs
+BoTorch.
 """
 
 from __future__ import annotations
@@ -45,11 +47,12 @@ class Search:
     tried: list[dict[str, Value]] = field(default_factory=list)
     cpu: float = 0.0
 
-    def go_on(self, problem: Problem, kind: str, seed: int, trials: int) -> None:
+    def go_on(self, problem: Problem, kind: str, seed: int, trials: int, workers: int) -> None:
         """Until so many students are tried; the answers are those that the problem gives for this seed."""
         while len(self.tried) < trials:
-            done = [_answered(problem, params, place, seed) for place, params in enumerate(self.tried[:-1])]
-            history = [*done, *(PastTrial(params, "running") for params in self.tried[-1:])]
+            ended = max(0, len(self.tried) - (workers - 1))
+            done = [answered(problem, params, place, seed) for place, params in enumerate(self.tried[:ended])]
+            history = [*done, *(PastTrial(params, "running") for params in self.tried[ended:])]
             begun = time.process_time()
             self.tried.append(_next(problem, kind, history, seed, len(self.tried)))
             self.cpu += time.process_time() - begun
@@ -59,7 +62,8 @@ class Search:
         return problem.share([problem.point(params) for params in self.tried[:look]])
 
 
-def _answered(problem: Problem, params: dict[str, Value], place: int, seed: int) -> PastTrial:
+def answered(problem: Problem, params: dict[str, Value], place: int, seed: int) -> PastTrial:
+    """The trial at this place of a search, with its noise."""
     noise = random.Random(f"{seed}/{place}").gauss(0, problem.noise)
     known = problem.known(params)[problem.objectives[1].metric]
     return PastTrial(params, "complete", (problem.score(params) + noise, known))
@@ -93,11 +97,11 @@ def searches(name: str, problem: Problem, kind: str, options: argparse.Namespace
     """One search for each seed, those in the file of kept ones continued."""
     found = {}
     for seed in options.seeds:
-        key = f"{name}/{kind}/{seed}"
+        key = f"{name}/{kind}/{seed}" + (f"/{options.workers} workers" if options.workers != 2 else "")
         search = _kept(options.kept).get(key, Search())
         for look in [] if options.only_kept else options.looks:
             if len(search.tried) < look:
-                search.go_on(problem, kind, seed, look)
+                search.go_on(problem, kind, seed, look, options.workers)
                 if options.kept:
                     with options.kept.open("a") as file:
                         file.write(json.dumps([key, search.tried, search.cpu]) + "\n")
@@ -139,7 +143,8 @@ def table(name: str, problem: Problem, runs: Mapping[str, Mapping[int, Search]],
     return "\n".join(lines)
 
 
-def _seeds(text: str) -> range:
+def seed_range(text: str) -> range:
+    """`10:16`, or `6` for the first six."""
     first, _, stop = text.rpartition(":")
     return range(int(first or 0), int(stop))
 
@@ -148,8 +153,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", default=",".join(PROBLEMS))
     parser.add_argument("--samplers", default="auto,gp,tpe,nsga2,random,optuna-gp")
-    parser.add_argument("--seeds", type=_seeds, default=range(10), help="FIRST:STOP, or how many")
+    parser.add_argument("--seeds", type=seed_range, default=range(10), help="FIRST:STOP, or how many")
     parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kept", type=Path)
     parser.add_argument("--only-kept", action="store_true")
     options = parser.parse_args()

@@ -27,6 +27,7 @@ from textual.pilot import Pilot
 
 from bertdistill.app.preferences import Options
 from bertdistill.app.terminal import terminal
+from bertdistill.app.terminal.themes import DARK
 from bertdistill.app.ui import BertDistill
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
@@ -43,7 +44,7 @@ NAME, WHO = "sentiment", "ana"
 VERIFIED = "verified and exported"
 LONGEST = 300.0
 """Seconds for the promotion."""
-GROUND = "#101010"
+GROUND = DARK.background
 BORDERS = "│╭╰"
 
 

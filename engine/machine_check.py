@@ -5,6 +5,7 @@ The attempt that it kills runs in a folder of its own on the machine, which is r
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,9 @@ MOST_SKEW = 2.0
 SCRATCH = ".check"
 AWAY_SECONDS = 2.0
 """How long the connection is closed to see whether the attempt outlives it."""
+
+_QUIET = logging.NullHandler()
+"""For what the launcher logs: the connection is closed on purpose, which is no news to who reads the checks."""
 
 Connect = Callable[[str, Mapping[str, str]], Link]
 """From a folder there and variables for the workers of its agent to a link."""
@@ -123,6 +127,7 @@ def _check_kill(machine: Machine, machines: Machines, workspace: Path, connect: 
     name = "kill a worker"
     workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
     links: list[Link] = []
+    logging.getLogger("bertdistill.runner").addHandler(_QUIET)
 
     def fresh() -> Link:
         links.append(connect(root, environ))

@@ -13,6 +13,8 @@ from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
     StudyOption,
+    SvgForceOption,
+    SvgOption,
     WorkspaceOption,
     find_trial,
     page_of_output,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from bertdistill.app.report.summary import Page
     from bertdistill.app.views.view import StudyView
     from bertdistill.engine.contract.workspace import Workspace
+    from bertdistill.engine.search.importances import Importances
 
 METHODS = ("ped-anova", "fanova")
 EXCLUSIVE = UsageError("--json and --csv exclude each other", hint="Give one of them.")
@@ -50,14 +53,19 @@ class _Asked:
     """Several parts are printed together."""
 
 
-def _importance(asked: _Asked) -> Printed:
-    from bertdistill.app.report.analysis_text import importances_text
-    from bertdistill.app.views.analysis import importance_row, importance_rows
+def _importances(asked: _Asked) -> list[Importances]:
     from bertdistill.engine.search import importances
 
     method = next(known for known in importances.METHODS if known == asked.method)
     every = importances.read_importances(asked.ws, asked.view.study.name, method)
-    found = [one for one in every if not asked.metrics or one.objective in asked.metrics]
+    return [one for one in every if not asked.metrics or one.objective in asked.metrics]
+
+
+def _importance(asked: _Asked) -> Printed:
+    from bertdistill.app.report.analysis_text import importances_text
+    from bertdistill.app.views.analysis import importance_row, importance_rows
+
+    found = _importances(asked)
     return importances_text(found, asked.page), importance_rows(found), [importance_row(one) for one in found]
 
 
@@ -159,13 +167,16 @@ def analysis(
             "--parameter", metavar="NAME", help="Parameter of parallel and slices; may be repeated. Default: all."
         ),
     ] = None,
+    svg: SvgOption = None,
+    force: SvgForceOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
 ) -> None:
     """Analyse a study: which parameters mattered, which trial to choose, how the search went.
 
     Importance of parameters, scenarios against the baseline, hypervolume over trials and worker-hours; parallel
-    coordinates and slices on request. docs/analysis.md explains how to read them.
+    coordinates and slices on request. --part importance --svg FILE draws the importance. docs/analysis.md explains how
+    to read them.
     """
     from bertdistill.app.views.certain import certain
     from bertdistill.app.views.view import read_view
@@ -178,11 +189,19 @@ def analysis(
         raise UsageError("--csv needs one part", hint="For example --part scenarios.")
     if as_csv and as_json:
         raise EXCLUSIVE
+    if svg is not None and part != "importance":
+        raise UsageError("--svg draws the importance", hint="Add --part importance.")
     ws = workspace(where)
     with reading(ws) as db:
         view = certain(db, read_view(db, find_study(db, study).name), ws)
     asked = _Asked(ws, view, page_of_output(), method, metrics or [], params or [], short=not part)
     _check_names(asked, part)
+    if svg is not None:
+        from bertdistill.app.report.picture_files import write_picture
+        from bertdistill.app.report.pictures import importance_picture
+
+        say(f"wrote {write_picture(svg, importance_picture(view.study.name, _importances(asked)), force=force)}")
+        return
     if part:
         text, rows, value = PARTS[part](asked)
         _print(text, rows, value, as_json=as_json, as_csv=as_csv)

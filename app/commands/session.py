@@ -59,6 +59,11 @@ DetachOption = Annotated[bool, typer.Option("--detach", help="Start it and retur
 RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Also run failed and stopped trials again.")]
 PlainOption = Annotated[bool, typer.Option("--plain", help="Progress as lines, even on a terminal.")]
 StudyOption = Annotated[str, typer.Option("--study", metavar="STUDY", help="Study of a trial given by number.")]
+SvgOption = Annotated[
+    Path | None,
+    typer.Option("--svg", metavar="FILE", help="Write the chart as SVG instead; as PNG if FILE ends in .png."),
+]
+SvgForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing file of --svg.")]
 
 
 @dataclass(frozen=True)

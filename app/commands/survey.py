@@ -15,7 +15,15 @@ from bertdistill.app.commands.ladder import (
     deliver,
     verify_trials,
 )
-from bertdistill.app.commands.session import CsvOption, JsonOption, WorkspaceOption, page_of_output, workspace
+from bertdistill.app.commands.session import (
+    CsvOption,
+    JsonOption,
+    SvgForceOption,
+    SvgOption,
+    WorkspaceOption,
+    page_of_output,
+    workspace,
+)
 from bertdistill.app.commands.stored import find_study, reading
 from bertdistill.app.terminal.streams import say
 
@@ -36,6 +44,8 @@ def survey(
     as_csv: CsvOption = False,
     as_html: HtmlOption = False,
     output: OutputOption = None,
+    svg: SvgOption = None,
+    force: SvgForceOption = False,
 ) -> None:
     """Which small model is the best: every method's score against its compression, beside published points.
 
@@ -50,8 +60,14 @@ def survey(
         name = find_study(db, study).name
     if verify:
         verify_trials(ws, name, _numbers(ws, name))
-    text = _printed(*_survey(ws, name, published), chosen)
-    deliver(text, output, coloured=chosen == "text")
+    found, data = _survey(ws, name, published)
+    if svg is not None:
+        from bertdistill.app.report.picture_files import write_picture
+        from bertdistill.app.report.survey_text import survey_picture
+
+        say(f"wrote {write_picture(svg, survey_picture(found, data), force=force)}")
+        return
+    deliver(_printed(found, data, chosen), output, coloured=chosen == "text")
 
 
 def _numbers(ws: Workspace, name: str) -> list[int]:

@@ -12,6 +12,8 @@ from bertdistill.app.commands.session import (
     CsvOption,
     JsonOption,
     StudyOption,
+    SvgForceOption,
+    SvgOption,
     WorkspaceOption,
     find_trial,
     page_of_output,
@@ -80,8 +82,8 @@ def frontier(
         bool | None,
         typer.Option("--log/--linear", help="Scale of the x axis; default: log for sizes that vary widely."),
     ] = None,
-    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the chart as SVG instead.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file of --svg.")] = False,
+    svg: SvgOption = None,
+    force: SvgForceOption = False,
     screened: Annotated[
         bool, typer.Option("--screened", help="List the sub-networks that were evaluated without training instead.")
     ] = False,
@@ -115,11 +117,11 @@ def frontier(
     if x and y and view.study.kind == LOG:
         view = over(view, x, y)
     if svg is not None:
+        from bertdistill.app.report.picture_files import write_picture
         from bertdistill.app.report.pictures import frontier_picture
-        from bertdistill.app.report.study_pages import write_whole
 
         picture = frontier_picture(view, x=x, y=y, log=log, cascades=_cascades(ws, view, x, y))
-        say(f"wrote {write_whole(svg, picture, force=force)}")
+        say(f"wrote {write_picture(svg, picture, force=force)}")
         return
     page = page_of_output()
     drawn = chart(view, page, x=x, y=y, log=log, cascades=_cascades(ws, view, x, y))

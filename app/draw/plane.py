@@ -293,7 +293,7 @@ def _labels(canvas: Canvas, points: Sequence[Point]) -> None:
     order = list(reversed(GLYPHS))
     for point in sorted(points, key=lambda p: order.index(p.kind)):
         column, row = canvas.cell(point.x, point.y)
-        off = 1 + canvas.look.plain  # a mark that is a letter must not seem to begin its label
+        off = 1 + (canvas.look.plain and point.label[:1].isalpha())  # a mark that is a letter must not begin a word
         sides = [(column + off, row, "left"), (column - off, row, "right")][:: -1 if canvas.near_end(column) else 1]
         key = colour_key(point.kind, point.group)
         canvas.write(point.label, key, [*sides, (column, row + 1, "left"), (column, row - 1, "left")])

@@ -1,6 +1,6 @@
 """What the SVG charts are made of: a plot with axes and ticks, marks, and labels that cover nothing. It reads no store.
 
-No script and no font of its own; all text is escaped. Colours are CSS variables, for light and dark.
+No script and no font of its own; all text is escaped. Light, and dark on a screen whose reader prefers it.
 """
 
 from __future__ import annotations
@@ -15,45 +15,70 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import cell_width
 
 WIDTH, HEIGHT = 760, 430
-LETTER, LINE = 6.6, 16.0
+LETTER, LINE = 7.4, 16.0
 """Width of a character and height of a line at 12 px, as fonts without serifs have them at most on average."""
 MARK = 5.0
 """Half of the height of a mark."""
 LONGEST = 110
 """Characters of a text at most: those that fit beside each other."""
 
-LIGHT = ("#0b62c4", "#b34700", "#1a7f37", "#7c3fd1", "#b3266f", "#0a7180")
-DARK = ("#63adff", "#f09a4a", "#4cc763", "#c39bff", "#ff86c3", "#43cfdc")
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a chart."""
+
+    ink: str
+    dim: str
+    grid: str
+    paper: str
+    front: str
+    series: tuple[str, ...]
 
 
-def _colours(ink: str, dim: str, grid: str, paper: str, front: str, series: Sequence[str]) -> str:
-    named = {"ink": ink, "dim": dim, "grid": grid, "paper": paper, "front": front}
-    named |= {f"series{place}": colour for place, colour in enumerate(series)}
-    return " ".join(f"--{name}: {colour};" for name, colour in named.items())
+LIGHT = Palette(
+    "#1c2128",
+    "#59636e",
+    "#dde2e8",
+    "#ffffff",
+    "#116329",
+    ("#0b62c4", "#b34700", "#1a7f37", "#7c3fd1", "#b3266f", "#0a7180"),
+)
+DARK = Palette(
+    "#e6edf3",
+    "#9aa4af",
+    "#30363d",
+    "#11151a",
+    "#56d364",
+    ("#63adff", "#f09a4a", "#4cc763", "#c39bff", "#ff86c3", "#43cfdc"),
+)
 
 
-LIGHT_COLOURS = _colours("#1c2128", "#59636e", "#dde2e8", "#ffffff", "#116329", LIGHT)
-DARK_COLOURS = _colours("#e6edf3", "#9aa4af", "#30363d", "#11151a", "#56d364", DARK)
-CHART_STYLE = f"""
-.chart {{ {LIGHT_COLOURS} color-scheme: light dark; font: 12px system-ui, sans-serif; }}
-@media (prefers-color-scheme: dark) {{ .chart {{ {DARK_COLOURS} }} }}
-@media print {{ .chart {{ {LIGHT_COLOURS} }} }}
-.chart text {{ fill: var(--ink); }} .chart .paper {{ fill: var(--paper); }}
-.chart .axis {{ stroke: var(--dim); fill: none; }} .chart .grid {{ stroke: var(--grid); }}
-.chart text.dim, .chart text.line {{ fill: var(--dim); }}
-.chart line.line {{ stroke: var(--dim); stroke-dasharray: 5 4; }}
-.chart .area {{ fill: var(--front); opacity: .08; }}
-.chart .step {{ stroke: var(--front); stroke-width: 1.5; fill: none; }}
-.chart .bar {{ stroke: var(--front); stroke-width: 1.2; opacity: .7; fill: none; }}
-.chart .mark {{ fill: currentColor; stroke: var(--paper); stroke-width: .8; }}
-.chart .open, .chart .infeasible {{ stroke: currentColor; stroke-width: 1.6; }} .chart .open {{ fill: var(--paper); }}
-.chart .curve {{ fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round; }}
-.chart .frontier, .chart .tied {{ color: var(--front); }}
-.chart .baseline, .chart .cascade, .chart .reference, .chart .running {{ color: var(--ink); }}
-.chart .dominated, .chart .infeasible {{ color: var(--dim); }}
-.chart text.frontier {{ font-weight: 600; }}
-{" ".join(f".chart .series{place} {{ color: var(--series{place}); }}" for place in range(len(LIGHT)))}
+def _colours(p: Palette) -> str:
+    series = " ".join(f".chart .series{place} {{ color: {colour}; }}" for place, colour in enumerate(p.series))
+    return f"""
+.chart text {{ fill: {p.ink}; }} .chart text.dim, .chart text.line {{ fill: {p.dim}; }}
+.chart .paper, .chart .open {{ fill: {p.paper}; }} .chart .mark {{ stroke: {p.paper}; }}
+.chart .axis, .chart line.line {{ stroke: {p.dim}; }} .chart .grid {{ stroke: {p.grid}; }}
+.chart .area, .chart .share {{ fill: {p.front}; }} .chart .step, .chart .bar {{ stroke: {p.front}; }}
+.chart .frontier, .chart .tied {{ color: {p.front}; }}
+.chart .baseline, .chart .cascade, .chart .reference, .chart .running {{ color: {p.ink}; }}
+.chart .dominated, .chart .infeasible {{ color: {p.dim}; }}
+{series}
+.chart .open, .chart .infeasible {{ stroke: currentColor; }}
 """
+
+
+CHART_STYLE = f"""
+.chart {{ color-scheme: light dark; font: 12px system-ui, sans-serif; }}
+.chart .mark {{ fill: currentColor; stroke-width: .8; }} .chart .open, .chart .infeasible {{ stroke-width: 1.6; }}
+.chart .curve {{ fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round; }}
+.chart .axis {{ fill: none; }} .chart line.line {{ stroke-dasharray: 5 4; }} .chart .area {{ opacity: .08; }}
+.chart .step {{ stroke-width: 1.5; fill: none; }} .chart .bar {{ stroke-width: 1.2; opacity: .7; fill: none; }}
+.chart text.frontier, .chart text.head {{ font-weight: 600; }}
+{_colours(LIGHT)}
+@media screen and (prefers-color-scheme: dark) {{ {_colours(DARK)} }}
+"""
+"""Plain colours: programs other than browsers know no variables of CSS, and would paint everything black."""
 
 SHAPES = {
     "star": "M0-6.5 1.6-2.1 6.2-2 2.6.9 3.8 5.3 0 2.7-3.8 5.3-2.6.9-6.2-2-1.6-2.1Z",

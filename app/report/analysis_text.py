@@ -45,10 +45,7 @@ def importances_text(found: Sequence[Importances], page: Page) -> str:
 
 
 def _importance(found: Importances, page: Page) -> str:
-    left_out = f", {found.missed} more miss a threshold" if found.missed else ""
-    lines = [
-        f"importance for {found.objective}: {METHOD_NAMES[found.method]}, {found.trials} feasible trials{left_out}"
-    ]
+    lines = [f"importance for {importance_words(found)}"]
     rows = [
         [
             weight.parameter,
@@ -60,11 +57,21 @@ def _importance(found: Importances, page: Page) -> str:
     ]
     if rows:
         lines.append(text_table(["parameter", "share", "", ""], rows, right=["share"], indent="  "))
-    if found.problem:
-        lines.append(f"  note: {found.problem}")
+    return "\n".join([*lines, *(f"  note: {note}" for note in importance_notes(found))])
+
+
+def importance_words(found: Importances) -> str:
+    """`exact: PED-ANOVA, 36 feasible trials, 1 more misses a threshold`."""
+    left_out = f", {found.missed} more {'misses' if found.missed == 1 else 'miss'} a threshold" if found.missed else ""
+    return f"{found.objective}: {METHOD_NAMES[found.method]}, {found.trials} feasible trials{left_out}"
+
+
+def importance_notes(found: Importances) -> list[str]:
+    """How far the shares can be trusted, and which parameters have none."""
+    notes = [found.problem] if found.problem else []
     if found.without_effect:
-        lines.append(f"  {found.objective} is known before training; without effect: {', '.join(found.without_effect)}")
-    return "\n".join(lines)
+        notes.append(f"{found.objective} is known before training; without effect: {', '.join(found.without_effect)}")
+    return notes
 
 
 def scenarios_text(table: ScenarioTable, page: Page) -> str:
@@ -104,7 +111,8 @@ def gap_text(metric: str, gap: Difference | None) -> str:
     if gap is None:
         return ""
     sign = "+" if gap.absolute > 0 else "-" if gap.absolute < 0 else ""
-    size = fmt.spread(metric, abs(gap.absolute))
+    reference = 100 * gap.absolute / gap.percent if gap.percent else 0.0
+    size = (fmt.spread if reference > 1 else fmt.metric)(metric, abs(gap.absolute))  # 0.9 points are no fraction of 1
     return f"{sign}{size}" + (f" ({gap.percent:+.1f} %)" if gap.percent else "")
 
 

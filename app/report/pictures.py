@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bertdistill.app.draw.curves import Curve
+from bertdistill.app.draw.svg_bars import Bar, Bars, bars_svg
 from bertdistill.app.draw.svg_charts import curves_svg, frontier_svg
+from bertdistill.app.report.analysis_text import importance_notes, importance_words
 from bertdistill.app.views.cascades import cascade_points
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
 from bertdistill.engine.analysis.joined import Joined
+from bertdistill.engine.search.importances import Importances
 
 
 def frontier_picture(
@@ -40,3 +43,19 @@ def score_picture(
     """One metric over the steps of some trials, with its threshold, chance and the teacher's score."""
     axis, title = chart_axis(view, metric), f"{view.study.name}: {metric} over steps"
     return curves_svg(curves, "step", axis.title, title=title, lines=axis.lines, name=name, styled=styled)
+
+
+def importance_picture(study: str, found: Sequence[Importances], *, styled: bool = True) -> str:
+    """The share of each parameter in each objective, as bars."""
+    groups = [
+        Bars(
+            importance_words(one),
+            [
+                Bar(each.parameter, each.share, f"active in {each.trials} trials" if each.conditional else "")
+                for each in one.weights
+            ],
+            importance_notes(one),
+        )
+        for one in found
+    ]
+    return bars_svg(groups, title=f"{study}: importance of parameters", name="importance", styled=styled)

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from bertdistill.app.draw.svg import CHART_STYLE
-from bertdistill.app.report.pictures import frontier_picture, score_picture
+from bertdistill.app.report.pictures import frontier_picture, importance_picture, score_picture
 from bertdistill.app.report.study_material import Material, read_material, score_metrics
 from bertdistill.app.report.study_report import Grid, Section, sections
 from bertdistill.app.report.study_summary import plane
@@ -22,13 +22,13 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store.db import open_db
 
 FORMATS = ("html", "md")
-CHARTS = "svg"
+CHARTS = ("svg", "png")
 """Instead of a format: the charts alone."""
 LONGEST_LINE = 2000
 LONGEST_CODE = 200_000
 REPORT_STYLE = """
-td, th { font-size: 13px; } td:not(:last-child), th { white-space: nowrap; }
-@media print { td:not(:last-child), th { white-space: normal; } td, th { font-size: 8pt; padding: .2em .4em; } }
+td, th { font-size: 13px; } td.number, th { white-space: nowrap; } td:last-child:not(.number) { min-width: 16em; }
+@media print { th { white-space: normal; } td, th { font-size: 8pt; padding: .2em .4em; } }
 """
 _MARKED = re.compile(r"([\\`*\[\]<>])")
 """What Markdown would take for its own, and HTML in it."""
@@ -41,15 +41,17 @@ def report_page(found: Material, kind: str) -> str:
 
 
 def charts_of(found: Material) -> dict[str, str]:
-    """The charts of the report as pictures of their own, by the names of their files."""
+    """The charts of the report as pictures of their own, by their names."""
     view, charts = found.view, {}
     x, y, why_not = plane(view)
     if not why_not:
-        charts["frontier.svg"] = frontier_picture(view, x=x, y=y, cascades=found.cascades)
+        charts["frontier"] = frontier_picture(view, x=x, y=y, cascades=found.cascades)
     for metric in score_metrics(view):
         if metric in found.curves:
             name = "".join(char if char.isalnum() else "-" for char in metric)[:60]
-            charts[f"curves-{name}.svg"] = score_picture(view, metric, found.curves[metric])
+            charts[f"curves-{name}"] = score_picture(view, metric, found.curves[metric])
+    if any(one.weights for one in found.importances):
+        charts["importance"] = importance_picture(view.study.name, found.importances)
     return charts
 
 
@@ -79,7 +81,7 @@ def _markdown(title: str, parts: list[Section]) -> str:
 def _section_markdown(part: Section) -> str:
     blocks = [f"## {part.title}"]
     blocks += ["\n".join(f"- {_plain(line)}" for line in part.lines)] if part.lines else []
-    blocks += [_fenced(chart.text) for chart in part.charts]
+    blocks += [_fenced(chart.text) for chart in part.charts if chart.text]
     blocks += [f"{_plain(one.caption)}\n\n{_table_markdown(one)}" for one in part.grids]
     blocks += ["\n".join(f"- {_plain(line)}" for line in part.notes)] if part.notes else []
     blocks += [_fenced(safe(part.code, LONGEST_CODE), "toml")] if part.code else []
@@ -114,14 +116,14 @@ def check_target(path: Path, *, force: bool) -> None:
         raise InvalidRequest(f"{path} exists", hint="Choose another path, or replace it with --force.")
 
 
-def write_whole(path: Path, text: str, *, force: bool = False) -> Path:
+def write_whole(path: Path, content: str | bytes, *, force: bool = False) -> Path:
     """Write a file that is complete or not there, by a rename; without `force` never over another one."""
     path = path.expanduser().absolute()
     check_target(path, force=force)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        temporary.write_bytes(content if isinstance(content, bytes) else (content.rstrip("\n") + "\n").encode())
         check_target(path, force=force)
         temporary.replace(path)
     finally:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bertdistill.app.draw.canvas import Look
 from bertdistill.app.draw.curves import curves_chart
-from bertdistill.app.report.analysis_text import METHOD_NAMES, scenario_cells, scenario_rules
-from bertdistill.app.report.pictures import frontier_picture, score_picture
+from bertdistill.app.report.analysis_text import importance_notes, importance_words, scenario_cells, scenario_rules
+from bertdistill.app.report.pictures import frontier_picture, importance_picture, score_picture
 from bertdistill.app.report.study_material import Material, score_metrics
 from bertdistill.app.report.study_summary import plane, report_trials, summary_lines
 from bertdistill.app.report.summary import CHANCE, Page, chart, ranked_row
@@ -43,10 +43,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart in both forms."""
+    """A chart in both forms; without characters where a table beside it says the same."""
 
     svg: str
-    text: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,17 @@ def _ranked(found: Material) -> Section:
     order = "in ranked order: the frontier, then by distance to it, then those without a rank"
     grids = [
         grid(
-            ["trial", "frontier", "state", *names, *chances, "gain", "remark"],
-            [[row[1], mark, *row[2:-1]] for row, mark in zip(cells, front, strict=True)],
+            ["trial", "frontier", "state", *names, *chances, "gain"],
+            [[row[1], mark, *row[2:-2]] for row, mark in zip(cells, front, strict=True)],
             f"{len(shown):,} trials {order}",
             numbers=[*names, *chances, "gain"],
             kinds=["frontier" if mark else "" for mark in front],
         ),
-        grid(["trial", "parameters"], [[row[1], row[-1]] for row in cells], "Parameters, in the same order"),
+        grid(
+            ["trial", "parameters", "remark"],
+            [[row[1], row[-1], row[-2]] for row in cells],
+            "Parameters and remarks, in the same order",
+        ),
     ]
     notes = ["gain: what a trial added to the hypervolume, as a share of the unit box, when it finished"]
     if chances:
@@ -167,21 +171,19 @@ def _importance(found: Material) -> Section:
     for one in found.importances:
         if one.weights:
             grids.append(_weights(one))
-        if one.problem:
-            notes.append(f"{one.objective}: {one.problem}")
-        if one.without_effect:
-            notes.append(f"{one.objective} is known before training; without effect: {', '.join(one.without_effect)}")
-    return Section(title, grids=grids, notes=notes)
+        notes += [
+            note if note.startswith(one.objective) else f"{one.objective}: {note}" for note in importance_notes(one)
+        ]
+    picture = importance_picture(found.view.study.name, found.importances, styled=False)
+    return Section(title, charts=[Chart(picture)] if grids else [], grids=grids, notes=notes)
 
 
 def _weights(found: Importances) -> Grid:
-    left_out = f", {found.missed} more miss a threshold" if found.missed else ""
     rows = [
         [one.parameter, f"{one.share:.0%}", f"active in {one.trials} trials" if one.conditional else ""]
         for one in found.weights
     ]
-    caption = f"{found.objective}: {METHOD_NAMES[found.method]}, {found.trials} feasible trials{left_out}"
-    return grid(["parameter", "share", "remark"], rows, caption, numbers=["share"])
+    return grid(["parameter", "share", "remark"], rows, importance_words(found), numbers=["share"])
 
 
 def _failures(found: Material) -> Section:

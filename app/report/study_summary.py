@@ -109,8 +109,9 @@ def _results(view: StudyView) -> Iterator[str]:
         dominated = [number for number in certainty.on_frontier if not view.ranked[number].on_frontier]
         tied = sum(map(certainty.plausible, dominated))
         low, high = certainty.hypervolume
-        more = f" {tied} more cannot be told apart from it." if tied > 0 else ""
-        yield f"The hypervolume is {view.hypervolume:.3f}; that of true scores is {low:.3f} to {high:.3f} (95 %).{more}"
+        yield f"The hypervolume is {view.hypervolume:.3f}; that of true scores is {low:.3f} to {high:.3f} (95 %)."
+        if tied > 0:
+            yield f"{tied} more point{'' if tied == 1 else 's'} cannot be told apart from the frontier."
 
 
 def _trial_words(view: StudyView, trial: Trial, size: str, score: str) -> str:

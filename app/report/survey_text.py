@@ -8,6 +8,8 @@ from html import escape
 from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import Drawing, Look
 from bertdistill.app.draw.plane import Point, frontier_chart, frontier_drawing
+from bertdistill.app.draw.svg import CHART_STYLE
+from bertdistill.app.draw.svg_charts import frontier_svg
 from bertdistill.app.report.ladder_text import interval, interval_words, spread
 from bertdistill.app.report.summary import Page
 from bertdistill.app.report.table_page import (
@@ -210,6 +212,13 @@ def survey_chart(found: Survey, data: str, page: Page) -> str:
     return frontier_chart(points, *survey_axes(found), look) if points else ""
 
 
+def survey_picture(found: Survey, data: str, *, styled: bool = True) -> str:
+    """The same as SVG."""
+    points, _ = survey_points(found, data)
+    title = f"{found.study}: score kept against compression"
+    return frontier_svg(points, *survey_axes(found), title=title, name="survey", styled=styled)
+
+
 # -------------------------------------------------------------------------------------------------------------- formats
 
 
@@ -237,15 +246,16 @@ def survey_markdown(found: Survey, data: str) -> str:
 
 
 def survey_html(found: Survey, data: str) -> str:
-    """One self-contained page with all tables, the published points among them."""
+    """One self-contained page with the chart and all tables, the published points among them."""
     name = escape(safe_line(found.study, 60))
     parts = [
         f"<h1>Which small model is the best? {name}</h1>",
         f"<p>{escape(safe_line(sentence(found), 1000))}</p>",
+        f"<figure>{survey_picture(found, data, styled=False)}</figure>",
         f"<h2>Best at each compression</h2>\n{table_html(best_table(found, points_of(data) if data else ()))}",
         f"<h2>Every method</h2>\n{table_html(entries_table(found))}",
     ]
     if data:
         parts.append(f"<h2>Published on {escape(data)}</h2>\n{table_html(published_table(data))}")
     parts.append(lines_html(remarks(found, data)[1:]))
-    return page_html(f"Survey: {found.study}", "\n".join(parts))
+    return page_html(f"Survey: {found.study}", "\n".join(parts), style=CHART_STYLE)

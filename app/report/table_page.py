@@ -23,7 +23,8 @@ tr.reference > * { color: var(--quiet); } tr.frontier > * { font-weight: 600; }
 h2 { margin-top: 2em; } figure { margin: 0 0 1em; overflow-x: auto; } svg { max-width: 100%; height: auto; }
 pre { overflow-x: auto; padding: .8em; border: 1px solid var(--rule); font-size: 13px; line-height: 1.4; }
 @media print { :root { --page: #fff; --text: #000; --quiet: #444; --rule: #bbb; } body { margin: 0; max-width: none; }
-body { font-size: 10pt; } figure { overflow: visible; } tr, svg { break-inside: avoid; } h2 { break-after: avoid; }
+body { font-size: 10pt; } figure { overflow: visible; } tr, svg { break-inside: avoid; }
+h2, h2 + p { break-after: avoid; }
 thead { display: table-header-group; } pre { white-space: pre-wrap; font-size: 8pt; } }
 """
 

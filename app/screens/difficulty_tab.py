@@ -115,7 +115,7 @@ class DifficultyTab(Tab):
         got = self._kept.get(self.read(self._view))
         shown = difficulty(self._view, self._number, got.found) if got and got.found else None
         columns = [
-            Column("name", "what was measured", 24),
+            Column("name", "what", 24),
             Column("value", "", 12, "right"),
             Column("gap", "", 14, "right"),
             Column("params", "", 10, "right"),

@@ -102,7 +102,7 @@ class GrowthTab(ChartTab):
                 numbered(step.number, frontier=front, ascii_only=self.ui.ascii_only),
                 "bright" if front else "plain",
             ),
-            Cell(fmt.signed(gain, 4) if gain else "0", tone),
+            Cell("0" if gain == 0 else fmt.signed(gain, 4), tone),
             Cell(bar_cells(gain, most, BAR, ascii_only=self.ui.ascii_only), tone),
             Cell(f"{step.hypervolume:.3f}"),
             Cell(f"{step.worker_hours:.3f}"),

@@ -136,7 +136,7 @@ class ImportanceTab(Tab):
     def _rows(self, found: Importances) -> list[Row]:
         missed = f", {found.missed} more miss a threshold" if found.missed else ""
         words = f"{found.trials} feasible trials{missed}"
-        rows = [Row((found.objective, ""), (Cell(safe_line(found.objective), "bright"), Cell(words, "dim")), wide=True)]
+        rows = [Row((found.objective, ""), (Cell(safe_line(found.objective), "header"), Cell(words, "dim")), wide=True)]
         for weight in found.weights:
             bar = bar_cells(weight.share, 1.0, self._bar_width, ascii_only=self.ui.ascii_only)
             note = f"active in {weight.trials}" if weight.conditional else ""

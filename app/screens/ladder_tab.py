@@ -54,7 +54,7 @@ class LadderTab(EvidenceTab[Ladder]):
         rung = self._rungs.get(self._table.cursor_key)
         self._chart.draw(partial(ladder_drawing, found, chosen=rung), empty="No score and size are known yet.")
         x, y = ladder_axes(found, ascii_only=self.ui.ascii_only)
-        entitle(self._chart, title=f"{y.title} over {x.title}, the best student of each family")
+        entitle(self._chart, title=f"{y.title} over {x.title}, best students by family")
 
     # ------------------------------------------------------------------------------------------------------- actions
 

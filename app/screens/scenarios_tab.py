@@ -64,7 +64,7 @@ class ScenariosTab(Tab):
         columns = [Column("name", "scenario", 21), Column("trial", "trial", 6, "right")]
         for name in metrics:
             columns += [Column(name, name, max(7, min(12, len(name))), "right"), Column(f"{name} gap", "change", 17)]
-        columns.append(Column("remark", "remark", 12, grow=True))
+        columns.append(Column("remark", "note", 12, grow=True))
         compared = {f"{name} gap" for one in self._rows.values() for name in one.differences}
         kept = [place for place, one in enumerate(columns) if one.title != "change" or one.key in compared]
         rows = [self._row(view, one, metrics) for one in self._rows.values()]

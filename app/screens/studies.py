@@ -24,6 +24,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.study_card import best_trial, study_card
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
+from bertdistill.app.views.welcome import PURPOSE, TITLE, WAYS, example, welcome_facts
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
@@ -51,15 +52,7 @@ COLUMNS = (
 )
 LISTED = ("study", "state", "trials", "top", "smallest", "progress", "left")
 """The columns beside an inspector, which says the rest; the first ones are those that fit."""
-WELCOME = (
-    ("demo", "Watch a demo", "no data and no network needed: about three minutes"),
-    ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),
-    ("file", "Open a study file", "your own, or one of the samples that come with the program"),
-)
-"""The ways to begin in a workspace without studies."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
-PURPOSE = "A study finds out how small a student of a large model can be, and what that costs."
-"""At the foot of the welcome."""
 NO_POINT = "The first point appears when a trial has both metrics of the axes."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
@@ -111,18 +104,17 @@ is closed: the runner and its workers are separate processes.
 
     def show(self, news: StudiesNews) -> None:
         self.news = news
-        self.set_class(not news.views, "-empty")  # nothing to inspect
         self.header(self._header(news))
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
         if news.views:
             table.show(self._columns, [self._row(view, news) for view in views], empty=ALL_AWAY)
         else:
-            rows = [Row(("begin", key), (Cell(what, "bright"), Cell(about))) for key, what, about in WELCOME]
-            table.show(WELCOME_COLUMNS, rows)
+            rows = [Row(("begin", key), (Cell(what, "bright"), Cell(about))) for key, what, about in WAYS]
+            table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(views)
-        below = f"{hidden} archived, H shows them" if hidden else "" if news.views else PURPOSE
+        below = f"{hidden} archived, H shows them" if hidden else "" if news.views or self.inspected else PURPOSE
         entitle(table, title="Studies", subtitle=below)
         self.refresh_keys()
 
@@ -166,7 +158,8 @@ is closed: the runner and its workers are separate processes.
     @property
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
-            return COLUMNS
+            said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
+            return [column for column in COLUMNS if column.key not in said]
         named = {column.key: column for column in COLUMNS}
         first, *others = (named[key] for key in LISTED)
         return [replace(first, width=14, grow=True), *others]
@@ -176,7 +169,11 @@ is closed: the runner and its workers are separate processes.
         self.at_rest(self._inspect)
 
     def _inspect(self) -> None:
-        """What the study under the cursor has found."""
+        """What the study under the cursor has found; without any, what the way to begin takes."""
+        key = self.query_one(LineTable).cursor_key
+        if self.inspected and isinstance(key, tuple):
+            make = partial(example, ascii_only=self.ui.ascii_only)
+            self.query_one(Inspector).inspect(TITLE, welcome_facts(key[1]), make, (TITLE, self.ui.ascii_only))
         view = self._view()
         if view is None or not self.inspected:
             return

@@ -283,6 +283,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def _inspect(self) -> None:
         """The trial under the cursor in a few facts, below the list."""
         trial, card = self.selected, self.query_one("#card", Facts)
+        self.set_class(trial is None, "-bare")
         if trial is None or self.news is None:
             card.tell(())
             return

@@ -91,8 +91,10 @@ _NAMED = ("background", "text-error", "text-success", "text-warning", "text-prim
 def named_colours(theme: Theme) -> TerminalTheme:
     """What colours that are only named, as `green`, look like in a theme of RGB colours: its own shades of them."""
     variables = theme.to_color_system().generate()
-    shades = [Color.parse(variables[name]).rgb for name in (*_NAMED, "foreground")]
-    return TerminalTheme(shades[0], shades[-1], shades)
+    shades = [Color.parse(variables[name]) for name in (*_NAMED, "foreground")]
+    grey = shades[0].blend(shades[-1], 0.6)  # bright black, which must not vanish
+    normal, bright = ([shade.rgb for shade in one] for one in (shades, (grey, *shades[1:])))
+    return TerminalTheme(normal[0], normal[-1], normal, bright)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

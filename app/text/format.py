@@ -107,7 +107,9 @@ def setting(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.4g}" if math.isfinite(value) else str(value)
+        if not math.isfinite(value):
+            return str(value)
+        return f"{value:.0f}" if 1e4 <= abs(value) < 1e6 else f"{value:.4g}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(setting(item) for item in value) + "]"
     return str(value)

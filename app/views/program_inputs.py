@@ -66,9 +66,11 @@ def program_notes(spec: StudySpec) -> Iterator[str]:
         )
 
     if far := [name for name in spec.runner.machines if name != LOCAL]:
+        sent = _sent_bytes(spec)
+        amount = "" if sent is None else f" ({fmt.size(sent)})"
         yield (
-            f"note: {', '.join(far)}: they get a copy of program.files; the program itself, its packages and all other "
-            "paths must exist there"
+            f"note: {', '.join(far)}: each gets a copy of program.files{amount}, once; the program itself, its "
+            "packages and all other paths must exist there"
         )
 
 

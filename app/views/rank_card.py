@@ -160,5 +160,5 @@ def short_gap(metric: str, gap: Difference | None) -> str:
     known = METRICS.get(metric)
     if gap.percent is None or (known is not None and known.unit == "%"):
         sign = "+" if gap.absolute > 0 else "-" if gap.absolute < 0 else ""
-        return sign + fmt.spread(metric, abs(gap.absolute))
+        return sign + (fmt.spread if gap.absolute else fmt.metric)(metric, abs(gap.absolute))
     return f"{gap.percent:+.{0 if abs(gap.percent) >= 9.95 else 1}f} %" if gap.absolute else "0 %"

@@ -97,7 +97,8 @@ def smaller(metric: str, value: float | None, other: float | None, *, least: flo
     known = METRICS.get(metric)
     if known is None or known.direction != "minimize" or not value or not other or other / value < least:
         return ""
-    return f"{other / value:.3g} times smaller"
+    times = other / value
+    return f"{times:,.0f} times smaller" if times >= 100 else f"{times:.3g} times smaller"
 
 
 def _several(view: StudyView) -> bool:

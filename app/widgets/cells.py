@@ -10,7 +10,7 @@ from bertdistill.app.text.safe import safe_line
 
 LONGEST = 2000
 """Maximum characters of a cell that had to be sanitised."""
-Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent"]
+Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent", "header"]
 
 
 @dataclass(frozen=True)

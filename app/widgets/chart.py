@@ -32,6 +32,9 @@ _SHADES: dict[str, tuple[str, float]] = {
     "baseline": ("text-warning", 1.0),
     "running": ("text-primary", 1.0),
     "reference": ("text-secondary", 1.0),
+    "tied": ("text-success", 0.8),
+    "cascade": ("text-primary", 1.0),
+    "screened": ("foreground", 0.6),
     "dominated": ("foreground", 0.6),
     "infeasible": ("foreground", 0.35),
     "line": ("foreground", 0.5),
@@ -181,7 +184,7 @@ class Chart(Widget, can_focus=True):
 
     def legend(self, words: Iterable[Word]) -> Text:
         """These parts of a legend in the colours that they explain; none is cut at the edge of the pane."""
-        colours, room = self.look.palette, self.size.width - 4
+        colours, room = self.look.palette, (self.size.width or 1000) - 4
         text = Text()
         for word in words:
             if text and text.cell_len + cell_len(word.text) + 2 > room:

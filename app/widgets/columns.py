@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from bertdistill.app.text.format import NONE
 
-_LEAST = 8
+_LEAST = 6
 """Minimum cells of a cut column at the right edge."""
 _TITLE, _WORD = 18, 12
 """Most cells that a name, or a word below it, asks for: `transformer.layers`, `transformer`."""

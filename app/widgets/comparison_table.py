@@ -50,9 +50,9 @@ def comparison_rows(view: StudyView, found: Comparison, *, every: bool, ascii_on
     return [
         *(_metric(row, view, ascii_only=ascii_only) for row in aims),
         *_facts(view, trials, ascii_only=ascii_only),
-        Row(("section", "settings"), (Cell("Settings", "bright"), Cell(words, "dim")), wide=True),
+        Row(("section", "settings"), (Cell("Settings", "header"), Cell(words, "dim")), wide=True),
         *(_setting(row) for row in chosen),
-        Row(("section", "metrics"), (Cell("Other metrics", "bright"),)),
+        Row(("section", "metrics"), (Cell("Other metrics", "header"),)),
         *(_metric(row, view, ascii_only=ascii_only) for row in others),
     ]
 

@@ -166,7 +166,7 @@ def question_words(one: Judged, *, ascii_only: bool) -> Text:
 def text_words(one: Classified) -> str:
     """One text in full."""
     label, given = safe_line(one.label, 60), safe_line(one.prediction, 60)
-    return f"{safe_line(one.text, 2000)}\nis {label}, given {given}; {safe_line(one.id, 60)}"
+    return f"{safe_line(one.text, 2000)}\nlabel {label}, answer {given}, example {safe_line(one.id, 60)}"
 
 
 def _golds(one: Judged) -> str:

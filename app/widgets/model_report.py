@@ -73,6 +73,7 @@ def report(row: Mapping[str, Any], version: ModelVersion, *, ascii_only: bool = 
     parts: list[RenderableType] = [_facts(row, version, ascii_only=ascii_only)]
     if scores := _score_names(version):
         parts += [Text(""), _scores(version, scores)]
+        parts += [Text(""), gaps] if (gaps := _optimism(version, scores)) else []
     other = {k: v for k, v in version.metrics.items() if k not in scores}
     if other:
         grid = Table.grid(padding=(0, 2, 0, 0))
@@ -110,20 +111,27 @@ def _score_names(version: ModelVersion) -> list[str]:
 
 
 def _scores(version: ModelVersion, names: list[str]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("score", no_wrap=True)
     for title in ("recorded", "repeated", "report split"):
-        table.add_column(title, justify="right")
-    table.add_column("95 % interval")
-    if gaps := of_report(version.report, version.metrics):
-        table.add_column("optimism")
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("95 % interval", no_wrap=True)
     for name in names:
         recorded, repeated = (version.report.get(f"{name}_{kind}") for kind in ("recorded", "repeated"))
         cells = [fmt.metric(name, value) for value in (recorded, repeated, version.metrics.get(name))]
         interval = safe_line(version.report.get(f"{name}_interval", ""), 60)
-        above = [gaps[name].words if name in gaps else ""] if gaps else []
-        table.add_row(*(Text(safe_line(one)) for one in (name, *cells, interval, *above)))
+        table.add_row(*(Text(safe_line(one)) for one in (name, *cells, interval)))
     return table
+
+
+def _optimism(version: ModelVersion, names: list[str]) -> Table | None:
+    """How far each score was too high before; below the scores, because the intervals are wide."""
+    gaps = of_report(version.report, version.metrics)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for name in names:
+        if name in gaps:
+            grid.add_row(Text("optimism", "dim"), Text(safe_line(name)), Text(safe_line(gaps[name].words)))
+    return grid if grid.row_count else None
 
 
 def card_text(card: str) -> Text:

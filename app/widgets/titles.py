@@ -15,10 +15,13 @@ _BORDER = {"title": "border_title", "subtitle": "border_subtitle"}
 
 
 def in_line(parts: Iterable[Text], width: int, *, gap: int = 3) -> Text:
-    """The parts that fit into `width`, the most important first: a number that is cut misleads."""
+    """The parts that fit into `width`, the most important first: a number that is cut misleads.
+
+    The first two, a name and its state, are there in any case.
+    """
     text = Text(no_wrap=True, overflow="ellipsis")
-    for part in parts:
-        if text and text.cell_len + part.cell_len + gap > width:
+    for place, part in enumerate(parts):
+        if place > 1 and text.cell_len + part.cell_len + gap > width:
             break
         text.append(" " * gap if text else "")
         text.append_text(part)

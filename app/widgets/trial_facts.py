@@ -100,7 +100,7 @@ def facts_rows(
 
 
 def _section(key: str, *titles: str) -> Iterator[Row]:
-    yield Row(("section", key), tuple(Cell(title, "bright") for title in titles))
+    yield Row(("section", key), tuple(Cell(title, "header") for title in titles))
 
 
 def _sentence(name: str, words: str, room: int, *, tone: Tone = "plain", trial: int | None = None) -> Iterator[Row]:

@@ -28,6 +28,9 @@ SCORED = "scored.npy"
 CLASS_LOGITS = "logits.npy"
 """Next to them, of a classifier: its logits of the validation examples in their order, (examples, labels) float32."""
 
+PRECISIONS = "precisions"
+"""Kind of the caches that say which number format is faster on a machine. All its attempts must compute alike."""
+
 
 @dataclass(frozen=True)
 class RunPaths:

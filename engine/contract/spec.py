@@ -573,7 +573,7 @@ class Settings:
     finetune_learning_rate: float = key(5e-5, help="Peak learning rate of these passes.", low=1e-8, high=1)
     seed: int = key(42, help="Seed of data order, dropout, masks and new weights.", low=0)
     precision: str = key(
-        "auto", help="Training precision; auto uses bf16 if supported.", choices=("auto", "fp32", "bf16")
+        "auto", help="Training precision; auto uses bf16 on GPUs that have it, and on processors where it is measured to be faster.", choices=("auto", "fp32", "bf16")
     )
     weights: str = key(
         FP32,

@@ -31,7 +31,8 @@ from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.splits import tokenised
 from bertdistill.engine.distill.training.checkpoints import model_sha256
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.training.train import choose_precision, predict
+from bertdistill.engine.distill.training.precision import choose_precision, width_of
+from bertdistill.engine.distill.training.train import predict
 from bertdistill.engine.tasks.table import TASKS
 
 PART = 4096
@@ -139,7 +140,7 @@ class ModelLabels:
         Settled once, on a sample of the texts that are labelled first.
         """
         if not self._settled:
-            self._settled.append(self._least_flips(choose_precision("auto", self.run.device), texts))
+            self._settled.append(self._least_flips(choose_precision("auto", self.run, width_of(self.model.net)), texts))
         return self._settled[0]
 
     def _least_flips(self, fast: torch.dtype, texts: Texts) -> torch.dtype:

@@ -30,7 +30,8 @@ from bertdistill.engine.distill.families.vectors import load_vectors, save_vecto
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training import checkpoints
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
-from bertdistill.engine.distill.training.train import Job, choose_precision, train
+from bertdistill.engine.distill.training.precision import choose_precision, width_of
+from bertdistill.engine.distill.training.train import Job, train
 from bertdistill.engine.families.encoder_plan import bert_shape
 from bertdistill.engine.families.folders import read_config
 from bertdistill.engine.tasks.table import TASKS
@@ -157,7 +158,7 @@ def _train(
 ) -> Path:
     assert tune is not None
     settings = as_settings(tune)
-    precision = choose_precision("auto", run.device)
+    precision = choose_precision("auto", run, width_of(model.net))
     to_device(model.net, run.device)
     run.progress("teacher training", "examples")
     position = train(

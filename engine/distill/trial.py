@@ -36,7 +36,8 @@ from bertdistill.engine.distill.training.fit import fit, one_step
 from bertdistill.engine.distill.training.layerwise import layerwise
 from bertdistill.engine.distill.training.measure import example_batch, latency, peak_memory_mb, throughput
 from bertdistill.engine.distill.training.schedule import schedule
-from bertdistill.engine.distill.training.train import Evaluation, Job, choose_precision, train
+from bertdistill.engine.distill.training.precision import choose_precision, width_of
+from bertdistill.engine.distill.training.train import Evaluation, Job, train
 from bertdistill.engine.distill.with_teacher import mixer_of, start_of
 from bertdistill.engine.families.supernet import start_of as start_of_student
 from bertdistill.engine.families.supernet import starts_alone
@@ -101,7 +102,7 @@ def run_trial(run: Run) -> dict[str, float]:
         start=start_of(spec, model),
         mixer=mixer_of(run, model),
     )
-    precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run.device)
+    precision = torch.float32 if fitted else choose_precision(spec.settings.precision, run, width_of(model.net))
     layers = compared.compared if compared else ()
     plan = one_step(len(train_features)) if fitted else schedule(labelled, spec.settings, transfer, layers)
     run.events.emit(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertdistill.engine.analysis.report_cache import FOLDER
+from bertdistill.engine.contract.folder import PRECISIONS
 from bertdistill.engine.contract.logged import NAME as LOGGED_RUNS
 from bertdistill.engine.contract.sizes import Sizes
 from bertdistill.engine.contract.workspace import Workspace
@@ -112,8 +113,9 @@ def _put(session: Writing, found: Pruning, sizes: Mapping[str, int], who: str, e
     return request
 
 
-RESULTS = frozenset({FOLDER})
-"""Kinds of caches that are never pruned: scores on the report split, small and lost for good once the checkpoint is."""
+RESULTS = frozenset({FOLDER, PRECISIONS})
+"""Kinds of caches that are never pruned, all small: scores on the report split, lost for good once the checkpoint is,
+and in which number format a machine computes."""
 
 
 PRETRAINED = "pretrained"

@@ -43,7 +43,8 @@ from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, to_device
 from bertdistill.engine.distill.training.evaluate import features_for
-from bertdistill.engine.distill.training.train import choose_precision, predict
+from bertdistill.engine.distill.training.precision import choose_precision, width_of
+from bertdistill.engine.distill.training.train import predict
 from bertdistill.engine.distill.trial import measure_model
 from bertdistill.engine.distill.vocabularies import for_models
 from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
@@ -180,7 +181,6 @@ def _exact(part: Part, run: Run) -> bool:
 
 def _load(run: Run, part: Part, found: Found) -> Loaded:
     facts = run.spec.prepared
-    precision = getattr(torch, part.precision or "", None) or choose_precision("auto", run.device)
     model: Model
     if part.checkpoint is None:
         refuse_damage([folder for folder in [Path(facts.teacher_folder)] if folder.is_relative_to(run.caches)])
@@ -193,6 +193,7 @@ def _load(run: Run, part: Part, found: Found) -> Loaded:
             found.problems.append(f"{weights} is not the recorded file (its SHA-256 differs)")
         model = load_model(part.checkpoint)
     to_device(model.net, run.device)
+    precision = getattr(torch, part.precision or "", None) or choose_precision("auto", run, width_of(model.net))
     return Loaded(part, model, open_tokenizer(run.spec, model), precision)
 
 

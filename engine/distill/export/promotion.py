@@ -43,7 +43,6 @@ from bertdistill.engine.distill.export.scoring import (
 from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.run import Run, open_device, to_device
-from bertdistill.engine.distill.training.train import choose_precision
 from bertdistill.engine.distill.trial import measure
 from bertdistill.engine.distill.vocabularies import for_models
 from bertdistill.engine.families.encoder_sizes import BYTES_PER_WEIGHT
@@ -120,8 +119,9 @@ def verify(
     if order is None:
         raise ConfigError("spec.json: promote is empty", hint="start the promotion again")
     run = Run(spec, paths, events, stop or threading.Event(), device or open_device(spec.device))
-    precision = getattr(torch, order.precision or "", None) or choose_precision(spec.settings.precision, run.device)
-    exact = precision == torch.float32 and order.device in ("", run.device.type)
+    recorded = order.precision or {"fp32": "float32", "bf16": "bfloat16"}.get(spec.settings.precision, "")
+    precision = getattr(torch, recorded or "float32")
+    exact = recorded == "float32" and order.device in ("", run.device.type)
     found = Findings(
         precision=str(precision).removeprefix("torch."),
         device=run.device.type,

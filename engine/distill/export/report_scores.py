@@ -28,7 +28,7 @@ from bertdistill.engine.distill.families.model import Model
 from bertdistill.engine.distill.families.table import load_model
 from bertdistill.engine.distill.families.transformer import load_encoder
 from bertdistill.engine.distill.run import Run, to_device
-from bertdistill.engine.distill.training.train import choose_precision
+from bertdistill.engine.distill.training.precision import choose_precision, width_of
 from bertdistill.engine.distill.vocabularies import for_models
 
 FOLDER, SCORES = "reports", "scores.json"
@@ -56,7 +56,7 @@ def _scores(run: Run, order: ReportOrder, examples: Examples) -> dict[str, Any]:
     run = for_models(run, [model])
     features = report_features(run, examples, open_tokenizer(run.spec, model))
     threshold = math.inf if order.threshold is None else order.threshold
-    precision = choose_precision(order.precision, run.device)
+    precision = choose_precision(order.precision, run, width_of(model.net))
     scored = score(run, model, examples, features, precision, threshold, f"report split: {order.name}")
     scores = scores_of(run.spec.task, scored.metrics)
     return {"examples": len(examples), "scores": scores, "judged": judged(examples, scored)}

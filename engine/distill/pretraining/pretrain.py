@@ -32,7 +32,8 @@ from bertdistill.engine.distill.pretraining.objective import Objective
 from bertdistill.engine.distill.pretraining.texts import corpus_features
 from bertdistill.engine.distill.run import Run
 from bertdistill.engine.distill.training import checkpoints
-from bertdistill.engine.distill.training.train import Job, choose_precision, train
+from bertdistill.engine.distill.training.precision import choose_precision, width_of
+from bertdistill.engine.distill.training.train import Job, train
 from bertdistill.engine.families.phases import pretraining_bytes
 
 VERSION = 1
@@ -107,14 +108,15 @@ def _wanted(run: Run, student: Encoder) -> Pretraining:
     facts, settings = run.spec.prepared, run.spec.settings
     tokenizer = student.tokenizer or open_tokenizer(facts.vocabulary.tokenizer)
     init = None if run.spec.student.init == SCRATCH else Path(facts.init_folder)
+    model = masked_model(student, init, settings.seed)
     return Pretraining(
         as_settings(settings),
         corpus_features(run, facts.corpus, tokenizer, settings.pretrain_max_length),
         Objective(
-            masked_model(student, init, settings.seed),
+            model,
             masking_of(tokenizer, settings.mask_probability).to(run.device),
             open_features(Path(facts.features_of("search", student.units))),
-            choose_precision(settings.precision, run.device),
+            choose_precision(settings.precision, run, width_of(model)),
             padding_id(tokenizer),
         ),
     )

@@ -36,7 +36,8 @@ from bertdistill.engine.distill.training.checkpoints import Position, model_sha2
 from bertdistill.engine.distill.training.evaluate import Evaluator, features_for
 from bertdistill.engine.distill.training.losses import Losses, losses_of
 from bertdistill.engine.distill.training.terms.step import Step
-from bertdistill.engine.distill.training.train import Evaluation, Job, Reporter, choose_precision, train
+from bertdistill.engine.distill.training.precision import choose_precision
+from bertdistill.engine.distill.training.train import Evaluation, Job, Reporter, train
 from bertdistill.engine.families.supernet import Net, groups, supernet_bytes
 
 VERSION = 1
@@ -81,7 +82,7 @@ class Sharing:
 
     @property
     def precision(self) -> torch.dtype:
-        return choose_precision(self.run.spec.settings.precision, self.run.device)
+        return choose_precision(self.run.spec.settings.precision, self.run, int(self.facts.init_shape["hidden_size"]))
 
 
 def open_shared(sharing: Sharing, folder: str | Path) -> SharedEncoder:

@@ -369,22 +369,3 @@ def predict(
             progress(done, len(lengths))
     model.net.train(training)
     return flat if flat is not None else np.stack([rows_out[i] for i in range(len(lengths))])
-
-
-def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """The autocast dtype: bf16 if requested, or if `auto` and the hardware supports it."""
-    if wanted == "fp32":
-        return torch.float32
-    if wanted == "bf16" or _has_bf16(device):
-        return torch.bfloat16
-    return torch.float32
-
-
-def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":  # emulated before Ampere, where it is slower than fp32
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -174,6 +174,8 @@ def test_importances_in_words() -> None:
     ("metric", "gap", "text"),
     [
         ("exact", Difference(1.2, 2.4), "+1.20 (+2.4 %)"),
+        ("exact", Difference(-0.9164, -1.04), "-0.92 (-1.0 %)"),
+        ("exact", Difference(0.0125, 2.0), "+0.0125 (+2.0 %)"),
         ("params", Difference(-14.9e6, -22.47), "-14.9M (-22.5 %)"),
         ("exact", Difference(0.0, 0.0), "0.00"),
         ("exact", Difference(3.0, None), "+3.00"),
@@ -315,14 +317,19 @@ def test_every_part_alone(type_: Type, part: str, count: int) -> None:
     assert count == len(table(type_, "analysis", "--part", part))
 
 
-def test_named_metrics_and_parameters(type_: Type) -> None:
-    """Only those are shown."""
+def test_named_metrics_and_parameters(type_: Type, tmp_path: Path) -> None:
+    """Only those are shown, and drawn."""
     found = data(type_, "analysis", "--part", "parallel", "--parameter", "layers", "--metric", "latency_ms")
     assert ["layers", "latency_ms"] == [axis["name"] for axis in found["axes"]]
     rows = data(type_, "analysis", "--part", "slices", "--parameter", "layers", "--metric", "exact")
     assert {("exact", "layers")} == {(row["objective"], row["parameter"]) for row in rows}
     rows = data(type_, "analysis", "--part", "importance", "--metric", "params", "--method", "fanova")
     assert [("params", "fanova")] == [(row["objective"], row["method"]) for row in rows]
+    chart = tmp_path / "importance.svg"
+    words = ("analysis", "--part", "importance", "--metric", "exact", "--svg", str(chart))
+    assert (0, "", f"wrote {chart}\n") == type_(*words)
+    drawn = chart.read_text()
+    assert (True, False) == ("exact: PED-ANOVA, 5 feasible trials" in drawn, "params: PED-ANOVA" in drawn)
 
 
 @pytest.mark.parametrize(
@@ -334,6 +341,7 @@ def test_named_metrics_and_parameters(type_: Type) -> None:
         (["analysis", "--part", "slices", "--csv", "--json"], "exclude each other"),
         (["analysis", "--part", "importance", "--metric", "latency_ms"], "there is no metric 'latency_ms' here"),
         (["analysis", "--part", "slices", "--parameter", "alpha"], "'alpha' is not searched in this study"),
+        (["analysis", "--svg", "a.svg"], "--svg draws the importance"),
         (["compare", "1"], "compare takes 2 to 6 trials, not 1"),
         (["compare", "1", "demo/1"], "a trial is named twice"),
         (["errors", "1", "--list", "odd"], "there is no class 'odd'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import closing
 from html.parser import HTMLParser
@@ -15,6 +16,7 @@ from tests.app.commands.typing_words import Type, typist
 from tests.app.hostile import STUDY, spoil
 
 from bertdistill.app.report import study_material
+from bertdistill.app.report.picture_files import DRAWER
 from bertdistill.app.report.study_material import read_material
 from bertdistill.app.report.study_pages import report_page, write_report_here, write_whole
 from bertdistill.app.views.study_card import study_card
@@ -136,13 +138,13 @@ def test_a_page_of_everything(type_: Type, tmp_path: Path) -> None:
         "No trial is within 1 point of the teacher; the one with the best params is #2 (transformer)",
         "Attempts that failed: 1 killed_by_signal_9.",
         "Trials without a result: 1 failed (killed_by_signal_9).",
-        "exact: PED-ANOVA, 5 feasible trials, 1 more miss a threshold",
+        "exact: PED-ANOVA, 5 feasible trials, 1 more misses a threshold",
         "layers 75%",
         "killed_by_signal_9 1 #5 out of luck",
         'name = "demo"',
     ):
         assert words in page.text, words
-    assert 1 == page.tags.count("svg")
+    assert 2 == page.tags.count("svg")
 
 
 def test_markdown(type_: Type) -> None:
@@ -232,7 +234,7 @@ def test_curves_of_the_frontier(ws: Workspace, db: Database, change: Callable[[C
     page = report_page(read_material(db, ws, "demo", weighed), "html")
     found = harmless(page)
     assert "Scores during training" in found.headings
-    assert 2 == found.tags.count("svg")
+    assert 3 == found.tags.count("svg")
     assert "#0 50" in found.text
     assert "1 value is not drawn (not finite)" in found.text
 
@@ -316,7 +318,28 @@ def test_the_charts_of_the_report_alone(
     assert 2 == type_(*words)[0]
     assert 0 == type_(*words, "-o", str(tmp_path / "charts"))[0]
     found = sorted((tmp_path / "charts").iterdir())
-    assert ["curves-exact.svg", "frontier.svg"] == [path.name for path in found]
+    assert ["curves-exact.svg", "frontier.svg", "importance.svg"] == [path.name for path in found]
     for path in found:
         assert ElementTree.parse(path).getroot().find("{http://www.w3.org/2000/svg}style") is not None
     assert 2 == type_(*words, "-o", str(tmp_path / "charts"))[0]
+
+
+def test_png_is_drawn_by_a_program_of_this_machine(
+    ws: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets the picture on stdin; if it fails or is not there, that is said and no file is left."""
+    type_ = typist(capsys, "frontier")
+    drawer, target = tmp_path / DRAWER[0], tmp_path / "chart.png"
+    words = ("demo", "--svg", str(target), "-w", str(ws.path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    drawer.write_text("#!/bin/sh\nprintf '\\211PNG\\r\\n\\032\\n'\nexec cat\n")
+    drawer.chmod(0o755)
+    assert (0, "", f"wrote {target}\n") == type_(*words)
+    assert target.read_bytes().startswith(b"\x89PNG\r\n\x1a\n<svg")
+    target.unlink()
+    drawer.write_text("#!/bin/sh\necho no such font >&2\nexit 1\n")
+    assert "drew nothing: no such font" in type_(*words)[2]
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    status, _, said = type_(*words)
+    assert (2, True) == (status, "rsvg-convert, which is not installed" in said)
+    assert not target.exists()

@@ -42,10 +42,13 @@ def test_after_verification_the_report_split_decides(climbed: Climbed, type_: Ty
     assert {"data": "SST-2"}.items() <= found["published"].items()
 
 
-def test_formats_and_published_points(type_: Type) -> None:
+def test_formats_and_published_points(type_: Type, tmp_path: Path) -> None:
     assert ["layers", "tagger"] == sorted({row["method"] for row in csv.DictReader(io.StringIO(type_("--csv")[1]))})
     assert type_("--html")[1].startswith("<!DOCTYPE html>")
     assert "### toy" in type_("--format", "md")[1]
+    chart = tmp_path / "survey.svg"
+    assert (0, "", f"wrote {chart}\n") == type_("--svg", str(chart))
+    assert "toy: score kept against compression" in chart.read_text()
     assert "Published points" not in type_("--published", "none")[1]
     status, _, err = type_("--published", "ImageNet")
     assert (1, True) == (status, "there are no published points on 'ImageNet'" in err)

@@ -15,7 +15,8 @@ from bertdistill.app.draw.axes import Axis, scale
 from bertdistill.app.draw.canvas import Kind
 from bertdistill.app.draw.curves import Curve
 from bertdistill.app.draw.plane import Point
-from bertdistill.app.draw.svg import HEIGHT, SHAPES, Plot
+from bertdistill.app.draw.svg import CHART_STYLE, HEIGHT, SHAPES, Plot
+from bertdistill.app.draw.svg_bars import Bar, Bars, bars_svg
 from bertdistill.app.draw.svg_charts import curves_svg, frontier_svg
 from bertdistill.app.text.format import count
 
@@ -194,3 +195,28 @@ def test_intervals_are_lines_within_the_frame() -> None:
         _, top, bottom = map(float, re.findall(r"-?[0-9.]+", bar))
         assert 0 <= top < bottom <= HEIGHT
     assert "lines: 95 % interval" in texts(root)
+
+
+def test_bars_are_as_long_as_their_shares() -> None:
+    """On one scale in all groups; shares and notes are in words, too."""
+    groups = [
+        Bars("exact", [Bar("layers", 0.75), Bar("alpha", 0.25, "active in 9 trials")], ["few trials " * 20]),
+        Bars("params", [Bar("layers", 1.0)]),
+    ]
+    root = parsed(bars_svg(groups, title="demo"))
+    bars = [one for one in root.iter(f"{SVG}rect") if one.get("class") == "share"]
+    widths = [float(one.get("width", "")) for one in bars]
+    assert [0.75, 0.25, 1.0] == pytest.approx([wide / widths[-1] for wide in widths], abs=0.01)
+    assert ["layers: 75%", "alpha: 25%, active in 9 trials", "layers: 100%"] == [
+        one.findtext(f"{SVG}title") for one in bars
+    ]
+    assert 3 == len([said for said in texts(root) if said.startswith("few trials")])
+    assert "exact: layers 75%, alpha 25%, active in 9 trials" in (root.findtext(f"{SVG}desc") or "")
+    assert ["there is nothing to draw yet"] == texts(parsed(bars_svg([], title="demo")))
+    parsed(bars_svg([Bars(EVIL, [Bar(EVIL, 2.0, EVIL)], [EVIL])], title=EVIL))
+
+
+def test_colours_need_no_browser() -> None:
+    """Other programs, such as librsvg, paint black what has a variable of CSS for a colour."""
+    assert "var(" not in CHART_STYLE
+    assert "fill: #ffffff" in CHART_STYLE

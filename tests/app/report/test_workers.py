@@ -42,7 +42,7 @@ def test_people_read_who_works_and_why_the_rest_waits(ws: Workspace, capsys: pyt
     """With the command that helps; nothing from a worker can drive the terminal."""
     text = typed(capsys, ws)
     assert text.startswith("no runner has run here yet\nCPU ")
-    assert "running  demo/6  ██░░░░░░░░ 25% train 1/4 steps" in text
+    assert "running  demo/6  ━━──────── 25% train 1/4 steps" in text
     assert "demo/8   no runner is running" in text
     assert "start a runner: " in text
     assert "\x1b" not in text

@@ -362,7 +362,7 @@ async def test_before_the_first_trial(fresh: Workspace) -> None:
         await shown(pilot, "1,200/4,800")
         await shown(pilot, "1m 00s")
         await shown(pilot, "Curves teacher: loss")
-        assert "░" in words_on(pilot)
+        assert "━─" in words_on(pilot)
         assert set() == control_codes(pilot)
 
 

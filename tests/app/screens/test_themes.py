@@ -8,7 +8,7 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
 from bertdistill.app.memory import THEME, Memory
-from bertdistill.app.terminal.themes import ADDED, OURS, in_order
+from bertdistill.app.terminal.themes import ADDED, OURS, in_order, named_colours
 from bertdistill.app.widgets.chart import LEAST_CONTRAST, contrast, palette
 from bertdistill.engine.contract.workspace import Workspace
 
@@ -62,3 +62,25 @@ def test_ours_come_first() -> None:
     names = in_order(ALL)
     assert ["bertdistill-dark", "bertdistill-light", "ansi-dark", "ansi-light", "colour-blind"] == names[:5]
     assert sorted(ALL) == sorted(names)
+
+
+async def test_a_named_colour_is_that_of_the_theme(ws: Workspace) -> None:
+    """The green of the header is the green of the table, also after a change of theme."""
+    async with playing(ws, theme="dark") as pilot:
+        for name in (OURS["dark"], OURS["light"]):
+            pilot.app.theme = name
+            await pilot.pause()
+            green = Color.parse(pilot.app.theme_variables["text-success"]).rgb
+            assert green == pilot.app.ansi_theme.ansi_colors[2]
+            assert named_colours(ALL[name]).ansi_colors[2] == green
+
+
+@pytest.mark.parametrize("name", [theme.name for theme in ADDED])
+def test_words_of_our_themes_can_be_read(name: str) -> None:
+    """Heads, states and quiet words on every ground, and what is under a cursor."""
+    variables = ALL[name].to_color_system().generate()
+    for ground in ("background", "surface", "panel"):
+        back = Color.parse(variables[ground])
+        words = [Color.parse(variables[f"text-{one}"]) for one in ("primary", "success", "warning", "error", "accent")]
+        words.append(back.blend(back.get_contrast_text(1.0), 0.6))
+        assert all(contrast(word, back) >= LEAST_CONTRAST for word in words)

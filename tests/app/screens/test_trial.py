@@ -162,7 +162,7 @@ async def test_the_log_of_the_newest_attempt_grows(ws: Workspace) -> None:
 async def test_a_running_trial_shows_its_progress(ws: Workspace) -> None:
     """How far it is, at which pace, its curve, and the newest score at its known size."""
     async with playing(ws, TrialScreen("demo", 6)) as pilot:
-        await shown(pilot, "▶ running █████░░░░░ 50% train 50/100 examples, 12.5/s")
+        await shown(pilot, "▶ running ━━━━━───── 50% train 50/100 examples, 12.5/s")
         assert "Curves #6: loss (live) 1 not finite" in words_on(pilot)
         assert "exact 30.00" in words_on(pilot)
 

@@ -69,7 +69,7 @@ async def test_workers_and_queue_at_every_size(ws: Workspace, edit: Edit, runner
     edit(wait_trial)
     async with playing(ws, WorkersScreen(), size) as pilot:
         await shown(pilot, "demo/6")
-        assert "█████░░░░░  5" in words_on(pilot)
+        assert "━━━━━─────  5" in words_on(pilot)
         assert "demo/8" in words_on(pilot)
         assert "no free slot: the s" in words_on(pilot)
         assert "Workers: 1   demo ▶ running, 1 of 1" in words_on(pilot)

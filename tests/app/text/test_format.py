@@ -180,3 +180,9 @@ def test_a_small_gain_is_not_none(gain: float | None, shown: str) -> None:
 def test_a_spread_has_the_digits_of_its_metric(name: str, value: float, shown: str) -> None:
     """Next to 87.30 a standard deviation of 0.5727 is 0.57."""
     assert shown == fmt.spread(name, value)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.0448, "0.045"), (1.02, "1.020"), (0.0, "0.000"), (0.00012, "0.00012")])
+def test_losses_below_each_other_can_be_compared(value: float, shown: str) -> None:
+    """As many decimals for each; a tiny one keeps its digits."""
+    assert shown == fmt.loss(value)

@@ -10,7 +10,7 @@ import pytest
 from rich.color import ColorType
 from textual.app import App, ComposeResult
 from textual.color import Color
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.screen import Screen
 
 from bertdistill.app.draw.axes import Axis
@@ -302,3 +302,11 @@ def test_a_legend_has_the_colours_that_it_explains() -> None:
     assert text.plain.startswith("● [b]mlp[/b]")
     assert "\x1b" not in text.plain
     assert [(1, 2, 3)] == [tuple(s.style.color.triplet) for s in text.spans if s.style.color]  # type: ignore[union-attr]
+
+
+def test_a_legend_drops_what_it_has_no_room_for() -> None:
+    """Whole words: half of a name explains nothing."""
+    chart = Chart()
+    words = [Word("● linear"), Word("┄ chance 33.70 (off the chart)"), Word("▲ mlp")]
+    with patch.object(Chart, "size", Size(24, 8)), patch.object(Chart, "look", Look()):
+        assert "● linear  ▲ mlp" == chart.legend(words).plain

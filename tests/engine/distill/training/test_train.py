@@ -40,7 +40,6 @@ from bertdistill.engine.distill.training.train import (
     Diverged,
     Evaluation,
     Job,
-    choose_precision,
     make_optimizer,
     predict,
     train,
@@ -266,13 +265,6 @@ def test_examples_are_counted_by_passes_over_the_data(tmp_path: Path, batch_size
     done = events(job, PROGRESS)[-1]
     assert sorted(seen) == seen
     assert [180, 180, 180] == [seen[-1], done["done"], done["total"]]
-
-
-def test_bf16_is_chosen_only_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch says yes for a V100 or T4 as well, where bf16 is emulated and slower than fp32."""
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert torch.float32 == choose_precision("auto", torch.device("cuda"))
-    assert torch.bfloat16 == choose_precision("bf16", torch.device("cuda"))
 
 
 def test_a_hopeless_learning_rate_diverges(tmp_path: Path) -> None:
