@@ -109,6 +109,8 @@ your changes. The file itself is never changed.
         """The study when it was last valid: `copies` still offers it when its file is gone."""
         self._gone = ""
         """Why the chosen file cannot be read any more, empty while it can."""
+        self._starting = False
+        """While it is: the workspace then holds the study, which is not to be judged as one that was there before."""
         self._typed: dict[Path, dict[str, str]] = {}
         self._added: dict[Path, list[str]] = {}
 
@@ -179,7 +181,7 @@ your changes. The file itself is never changed.
         self._title()
         if self.config is None:
             self._preview()
-        elif self._take_file(news) or fresh:
+        elif not self._starting and (self._take_file(news) or fresh):
             self._judge()
         self.refresh_keys()
 
@@ -281,7 +283,7 @@ your changes. The file itself is never changed.
         self.ui.push_screen(Ask(safe(str(error), 900), placeholder=f"name of the column for data.{key}"), answered)
 
     def _refuse(self, text: str, error: Exception) -> None:
-        self._verdict(f"{error}. {getattr(error, 'hint', '')}".strip(), "bold red")
+        self._verdict(f"{str(error).rstrip('.')}. {getattr(error, 'hint', '')}".strip(), "bold red")
         field = self.query_one("#path", Input)
         field.value = safe_line(text, 4000)
         field.focus()
@@ -572,8 +574,15 @@ your changes. The file itself is never changed.
                 self.ui.switch_screen(StudyScreen(name))
             return f"Study {name} has started."
 
+        def refused(error: Exception) -> None:
+            self._starting = False
+            self.ui.tell_error(error)
+            self._judge()
+
         if yes:
-            self.ui.act(work, done)
+            self._starting = True
+            self._verdict(f"Starting study {spec.name} …")
+            self.ui.act(work, done, refused)
 
 
 def free_path(folder: Path, like: Path) -> Path:

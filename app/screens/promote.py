@@ -57,7 +57,7 @@ COLUMNS = (
 )
 FIELDS = (
     ("name", "name", "each promotion creates its next version"),
-    ("alias", "alias", "such as production; set once it is verified, may be empty"),
+    ("alias", "alias", "such as production, or empty; set once verified"),
     ("note", "note", "kept with the version and in its card"),
 )
 POLL_SECONDS = 0.5

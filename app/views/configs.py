@@ -97,7 +97,7 @@ def checked_path(text: str) -> Path:
             hint="Type the path of a study file (TOML) or of your data, or choose a study file from the list.",
         )
     if path.is_dir():
-        raise ConfigError(f"{path} is a folder", hint="Add the name of a study file (TOML) in it.")
+        raise ConfigError(f"{path} is a folder", hint="Add the name of a study file (TOML) or of a data file in it.")
     if not path.exists():
         raise ConfigError(
             f"{path}: no such file",

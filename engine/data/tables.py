@@ -175,12 +175,17 @@ def _quoted_rows(text: str) -> list[tuple[int, list[str]]] | None:
 
 
 def _txt_rows(path: Path, source: str) -> Rows:
-    lines = enumerate(read_text(path).split("\n"), 1)
-    return _even([(n, line.strip().rsplit(";", 1)) for n, line in lines if line.strip()], source, width=2)
+    """Lines of `text;label`."""
+    rows = [(n, line.strip()) for n, line in enumerate(read_text(path).split("\n"), 1) if line.strip()]
+    for number, line in rows:
+        if ";" not in line:
+            hint = "Name the file .csv or .tsv if commas or tabs separate its columns"
+            raise ConfigError(f"{source}, line {number}: a .txt file holds text;label in each line", hint=hint)
+    return [line.rsplit(";", 1) for _, line in rows]
 
 
-def _even(numbered: list[tuple[int, list[str]]], source: str, width: int = 0) -> Rows:
-    width = width or (len(numbered[0][1]) if numbered else 0)
+def _even(numbered: list[tuple[int, list[str]]], source: str) -> Rows:
+    width = len(numbered[0][1]) if numbered else 0
     for line, row in numbered:
         if len(row) != width:
             raise ConfigError(f"{source}, line {line}: {len(row)} column(s) where {width} are expected.")

@@ -42,9 +42,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except NotToml as error:
-        raise ConfigError(
-            f"{path}: not valid TOML: {error}", hint="quote strings; numbers and booleans take no quotes"
-        ) from None
+        hint = "quote strings; numbers and booleans take no quotes"
+        if path.suffix.lower() != ".toml":
+            hint = "Data files end in .csv, .tsv, .json, .jsonl or .txt"
+        raise ConfigError(f"{path}: not valid TOML: {error}", hint=hint) from None
     except TooLarge as error:
         raise ConfigError(f"{path}: {error}") from None
 

@@ -37,6 +37,8 @@ TOKENS_A_WORD = 1.4
 """Of English text in a WordPiece vocabulary of 30,000; rounded up to the next of `LENGTHS`."""
 HELD_BACK = ("test", "report", "dev", "valid", "validation", "val", "eval")
 """Words in place of `train` in the name of a file that no training sees."""
+LEAST_STEPS, MOST_EPOCHS, BATCH = 200, 10, 32
+"""A small file is read several times: after fewer steps, students of few layers only know the most frequent label."""
 COVERED = 0.95
 """Share of the inputs that must not be truncated."""
 
@@ -214,34 +216,43 @@ def _text(facts: _Facts, name: str, length: int) -> str:
     return (
         f"# Students of a fine-tuned MiniLM for {_quoted(name)}: written from the data file, a start to be edited.\n"
         "# `bertdistill-tui engine plan` on this file says what it would cost; every key is in docs/study-file.md.\n\n"
-        f"name = {_value(name)}\ntask = {_value(facts.task)}\n\n{facts.objectives}\n[data]\n" + "\n".join(lines) + _REST
+        f"name = {_value(name)}\ntask = {_value(facts.task)}\n\n{facts.objectives}\n[data]\n"
+        + "\n".join(lines)
+        + _rest(_epochs(len(facts.words)))
     )
 
 
-_REST = """
+def _epochs(examples: int) -> int:
+    """Passes over this many examples that make up `LEAST_STEPS`, within reason."""
+    steps = max(1, examples // BATCH)
+    return min(MOST_EPOCHS, max(1, round(LEAST_STEPS / steps)))
+
+
+def _rest(epochs: int) -> str:
+    return f"""
 
 [teacher]
 model = "nreimers/MiniLM-L6-H384-uncased"  # English; a Hub id or a folder
 
 [teacher.fine_tune]  # the teacher is trained on this data first
-epochs = 2  # 0 if it is fine-tuned already
+epochs = {max(2, epochs)}  # 0 if it is fine-tuned already
 learning_rate = 1e-4
-batch_size = 32
+batch_size = {BATCH}
 
 [student]
 init = "teacher"  # students are cut from the fine-tuned teacher
 
 [settings]
-batch_size = 32
-epochs = 1.0
+batch_size = {BATCH}
+epochs = {epochs}.0
 
 [search]
-layers = { low = 1, high = 6 }
-layer_choice = { choices = ["first", "even"] }
-heads = { low = 4, high = 12 }
-learning_rate = { low = 3e-5, high = 4e-4, log = true }
-alpha = { low = 0.0, high = 1.0 }
-temperature = { low = 1.0, high = 8.0 }
+layers = {{ low = 1, high = 6 }}
+layer_choice = {{ choices = ["first", "even"] }}
+heads = {{ low = 4, high = 12 }}
+learning_rate = {{ low = 3e-5, high = 4e-4, log = true }}
+alpha = {{ low = 0.0, high = 1.0 }}
+temperature = {{ low = 1.0, high = 8.0 }}
 
 [baseline]  # trial 0: as large as the teacher
 layers = 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.app.views.configs import SHIPPED, Config, shipped_folder
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.engine.contract.errors import LaunchError
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering.demo_study import QUESTIONS
 from bertdistill.engine.study.config import study_from_dict, to_toml
@@ -122,6 +124,33 @@ async def test_from_the_list_to_a_study_that_runs(ws: Workspace, file: Path, run
     assert ("fresh", 3) == (started.name, started.spec["budget"]["trials"])
 
 
+async def test_a_start_is_shown_until_it_is_done(
+    ws: Workspace, file: Path, runner_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine the study exists seconds before its screen opens: the form does not call it an old one."""
+    gate = Event()
+
+    def refuse(_: Workspace) -> None:
+        assert gate.wait(30)
+        raise LaunchError("no runner could be started")
+
+    monkeypatch.setattr(new_study.actions, "ensure_runner", refuse)
+    screen = NewStudyScreen(str(file))
+    async with playing(ws, screen) as pilot:
+        await laid_out(pilot, screen)
+        await until(pilot, lambda: screen.answer, "the plan")
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("y")
+        await shown(pilot, "Starting study fresh …")
+        await until(pilot, lambda: screen.news and "fresh" in screen.news.studies, "the new study in the workspace")
+        await pilot.pause(0)
+        assert screen.checked and not screen.checked.goes_on
+        gate.set()
+        await shown(pilot, "no runner could be started")
+        await shown(pilot, "starting it resumes")
+
+
 async def test_a_file_of_the_command_line_opens_its_form(ws: Workspace, file: Path) -> None:
     """As `bertdistill-tui fresh.toml` does."""
     async with playing(ws, study_file=file) as pilot:
@@ -215,10 +244,14 @@ async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: P
         ("nowhere.toml", "no such file"),
         (".", "is a folder"),
         ("", "no file was given"),
+        ("notes.dat", "Data files end in .csv, .tsv, .json, .jsonl"),
+        ("notes.txt", "a .txt file holds text;label in each line. Name the file"),
     ],
 )
 async def test_wrong_paths_stay_to_be_corrected(ws: Workspace, file: Path, text: str, words: str) -> None:
     """What was typed stays in its place, with what is wrong under it."""
+    for name in ("notes.dat", "notes.txt"):
+        (file.parent / name).write_text("id,message\n1,hello\n")
     screen = NewStudyScreen()
     async with playing(ws, screen, SIZES[1]) as pilot:
         path = screen.query_one("#path", Input)

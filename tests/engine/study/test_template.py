@@ -46,6 +46,16 @@ def test_a_table_becomes_a_study(reviews: Path, tmp_path: Path) -> None:
     assert 'not used: "id"' in guesses
 
 
+@pytest.mark.parametrize(("rows", "epochs", "of_teacher"), [(80, 10, 10), (810, 8, 8), (7000, 1, 2)])
+def test_a_small_file_is_read_several_times(tmp_path: Path, rows: int, epochs: int, of_teacher: int) -> None:
+    """One pass over 810 texts is 25 steps, after which a small student answers the commonest label."""
+    path, report = tmp_path / "texts.csv", tmp_path / "report.csv"
+    path.write_text("text,label\n" + "".join(f"a film of {i} hours,{i % 2}\n" for i in range(rows)))
+    report.write_text("text,label\na film,0\nanother film,1\n")
+    spec, _ = written(path, report)
+    assert (spec.settings.epochs, spec.teacher.fine_tune.epochs) == (epochs, of_teacher)
+
+
 def test_an_ambiguous_column_is_named_by_the_user(reviews: Path, tmp_path: Path) -> None:
     """Without it, the columns are listed."""
     rows = "".join(f"{i % 2},{i % 3},a film of {i} hours\n" for i in range(60))
