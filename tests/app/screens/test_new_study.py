@@ -145,7 +145,8 @@ async def test_a_start_is_shown_until_it_is_done(
         await shown(pilot, "Starting study fresh …")
         await until(pilot, lambda: screen.news and "fresh" in screen.news.studies, "the new study in the workspace")
         await pilot.pause(0)
-        assert screen.checked and not screen.checked.goes_on
+        assert screen.checked
+        assert not screen.checked.goes_on
         gate.set()
         await shown(pilot, "no runner could be started")
         await shown(pilot, "starting it resumes")
