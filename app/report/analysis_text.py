@@ -57,7 +57,8 @@ def _importance(found: Importances, page: Page) -> str:
     ]
     if rows:
         lines.append(text_table(["parameter", "share", "", ""], rows, right=["share"], indent="  "))
-    return "\n".join([*lines, *(f"  note: {note}" for note in importance_notes(found))])
+    notes = [f"note: {note}" if note == found.problem else note for note in importance_notes(found)]
+    return "\n".join([*lines, *(f"  {note}" for note in notes)])
 
 
 def importance_words(found: Importances) -> str:

@@ -87,7 +87,7 @@ def spread(name: str, value: float | None) -> str:
     known = METRICS.get(name)
     if known is None or known.unit != "%" or not isinstance(value, (int, float)) or not math.isfinite(value):
         return metric(name, value)
-    return f"{value:.{known.decimals}f}" if abs(value) >= 10**-known.decimals else f"{value:.2g}"
+    return f"{value:.{known.decimals}f}" if not value or abs(value) >= 10**-known.decimals else f"{value:.2g}"
 
 
 def loss(value: float) -> str:

@@ -63,8 +63,8 @@ def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
     candidates = [0, *range(1 + first, len(columns))] if columns else []
     shown = [columns[index] for index in candidates]
     fitting = _fitting(shown, width)
-    if len(fitting) < len(candidates):
-        width -= 2  # for the sign that more columns are at the right
+    if len(fitting) < len(shown) and fitting and shown[len(fitting) - 1].align == "right":
+        width -= 2  # the head of the last one ends where the sign stands that there are more
         fitting = _fitting(shown, width)
     wide = _grown(shown, fitting, width)
     places, at = [], 1

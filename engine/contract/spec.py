@@ -574,7 +574,7 @@ class Settings:
     seed: int = key(42, help="Seed of data order, dropout, masks and new weights.", low=0)
     precision: str = key(
         "auto",
-        help="Training precision; auto uses bf16 on GPUs that have it, and on processors where it is measured to be faster.",
+        help="Training precision; auto uses bf16 on GPUs that have it, and on processors where it measures faster.",
         choices=("auto", "fp32", "bf16"),
     )
     weights: str = key(

@@ -48,8 +48,6 @@ class Evidence:
     """The worst of further constraints, above 0 if violated."""
     seconds: float | None = None
     """What it cost, once it is complete."""
-    doubt: float | None = None
-    """Of a running trial whose values are predicted from its curve: their standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -147,26 +145,17 @@ class Model:
     def _processes(self) -> Mapping[int, Process]:
         """Of each objective that is not known before."""
         return {
-            i: self._process([one.values[i] for one in self._evidence], foretold=True)
+            i: self._process([one.values[i] for one in self._evidence])
             for i in map(int, np.flatnonzero(~self._certain))
         }
 
-    def _process(self, values: Sequence[float | None], *, foretold: bool = False) -> Process:
-        """Of a number that trials have. Running ones count if their value is foretold, else as it is expected."""
-        doubts = [one.doubt if one.running else 0.0 for one in self._evidence]
-        seen = np.array(
-            [
-                v is not None and (not run or (foretold and d is not None))
-                for v, run, d in zip(values, self._running, doubts, strict=True)
-            ],
-            dtype=bool,
-        )
+    def _process(self, values: Sequence[float | None]) -> Process:
+        """Of a number that trials have; those that run are taken to end as expected."""
+        seen = np.array([v is not None for v in values], dtype=bool) & ~self._running
         y = np.array([v for v, there in zip(values, seen, strict=True) if there], dtype=float)
-        noise = np.array([d for d, there in zip(doubts, seen, strict=True) if there], dtype=float) ** 2
         linear = np.array([len(self._groups) - 1]) if self._hints else None
-        found = Process(self._inputs[seen], y, self._groups, self._main, linear=linear, known_noise=noise)
-        waiting = self._running & ~seen
-        return found.believing(self._inputs[waiting]) if waiting.any() and len(y) else found
+        found = Process(self._inputs[seen], y, self._groups, self._main, linear=linear)
+        return found.believing(self._inputs[self._running]) if self._running.any() and len(y) else found
 
     @cached_property
     def _hurdles(self) -> list[tuple[Process, float]]:

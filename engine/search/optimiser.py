@@ -358,7 +358,6 @@ class _Search:
                 scale.values(one),
                 max((*one.violations, 0.0)) if scale.violations else None,
                 one.seconds,
-                one.doubt,
             )
             for place, one in enumerate(past_trials)
             if place in chosen and self.known_values(one.params) is not None

@@ -34,8 +34,6 @@ class PastTrial:
     violations: tuple[float, ...] = ()
     seconds: float | None = None
     """Worker time, once it is complete."""
-    doubt: float | None = None
-    """Of a running trial whose score in `values` is predicted from its curve: the standard deviation of that."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Hyper:
 
 
 class Process:
-    """A process that has seen values `y` at inputs `x`. `known_noise` adds a variance to that of single points."""
+    """A process that has seen values `y` at inputs `x`."""
 
     def __init__(
         self,
@@ -54,7 +54,6 @@ class Process:
         main: Array,
         *,
         linear: Array | None = None,
-        known_noise: Array | None = None,
     ) -> None:
         """`main` says of each group whether it is one of those that matter most."""
         self._x, self._groups, self._main = x, groups, main
@@ -62,14 +61,13 @@ class Process:
         self._offset = float(np.mean(y)) if len(y) else 0.0
         self._scale = float(np.std(y)) or 1.0 if len(y) else 1.0
         self._y = (y - self._offset) / self._scale
-        self._extra = (np.zeros(len(y)) if known_noise is None else known_noise) / self._scale**2
         newest = slice(-MOST_FITTED, None)
-        self.hyper = fit(x[newest], self._y[newest], groups, main, self._linear, self._extra[newest])
+        self.hyper = fit(x[newest], self._y[newest], groups, main, self._linear)
         self._solve()
 
     def _solve(self) -> None:
-        noise = math.exp(self.hyper.noise) + self._extra + SMALLEST_NOISE
-        self._root = np.linalg.cholesky(self._kernel(self._x, self._x) + np.diag(noise))
+        noise = math.exp(self.hyper.noise) + SMALLEST_NOISE
+        self._root = np.linalg.cholesky(self._kernel(self._x, self._x) + noise * np.eye(len(self._y)))
         self._weights = cho_solve((self._root, True), self._y)
 
     @property
@@ -77,14 +75,13 @@ class Process:
         """The standard deviation of a value around the process."""
         return self._scale * math.exp(self.hyper.noise / 2)
 
-    def believing(self, x: Array, extra: Array | None = None) -> Process:
+    def believing(self, x: Array) -> Process:
         """The process after values as expected were seen at `x`: what runs there already is worth less."""
         found = object.__new__(Process)
         found.__dict__.update(self.__dict__)
         mean, _ = self.at(x)
         found._x = np.vstack([self._x, x])
         found._y = np.concatenate([self._y, (mean - self._offset) / self._scale])
-        found._extra = np.concatenate([self._extra, np.zeros(len(x)) if extra is None else extra / self._scale**2])
         found._solve()
         return found
 
@@ -120,13 +117,13 @@ class Process:
         return found
 
 
-def fit(x: Array, y: Array, groups: Array, main: Array, linear: Array, extra: Array) -> Hyper:
+def fit(x: Array, y: Array, groups: Array, main: Array, linear: Array) -> Hyper:
     """The most probable constants."""
     count = int(groups.max()) + 1 if len(groups) else 0
     expected = math.log(LENGTH * math.sqrt(max(1, count)))  # more parameters: each matters less
     columns = [x[:, groups == i] for i in range(count)]
     apart = np.array([_squares(one, one) for one in columns]).reshape(count, len(x), len(x))
-    fixed = x[:, linear] @ x[:, linear].T + np.diag(extra + SMALLEST_NOISE)
+    fixed = x[:, linear] @ x[:, linear].T + SMALLEST_NOISE * np.eye(len(x))
     prior = np.array([expected] * count + [0.0, FINE_AT if main.any() else 0.0, NOISE_AT])
     spread = np.array([LENGTH_SPREAD] * count + [HEIGHT_SPREAD, HEIGHT_SPREAD, NOISE_SPREAD])
 

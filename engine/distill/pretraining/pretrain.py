@@ -108,15 +108,14 @@ def _wanted(run: Run, student: Encoder) -> Pretraining:
     facts, settings = run.spec.prepared, run.spec.settings
     tokenizer = student.tokenizer or open_tokenizer(facts.vocabulary.tokenizer)
     init = None if run.spec.student.init == SCRATCH else Path(facts.init_folder)
-    model = masked_model(student, init, settings.seed)
     return Pretraining(
         as_settings(settings),
         corpus_features(run, facts.corpus, tokenizer, settings.pretrain_max_length),
         Objective(
-            model,
+            masked_model(student, init, settings.seed),
             masking_of(tokenizer, settings.mask_probability).to(run.device),
             open_features(Path(facts.features_of("search", student.units))),
-            choose_precision(settings.precision, run, width_of(model)),
+            choose_precision(settings.precision, run, width_of(student.net)),
             padding_id(tokenizer),
         ),
     )

@@ -88,7 +88,7 @@ def measured(width: int, clock: Callable[[], float] = time.process_time) -> Seco
             begun = clock()
             with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
                 loss = net(rows).float().square().mean()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             if number:  # the first one compiles the kernels
                 found[dtype] = min(found[dtype], clock() - begun)
     torch.set_num_threads(threads)

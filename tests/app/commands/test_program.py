@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.kept import Kept
 
 from bertdistill.app.commands.engine import PANELS
 from bertdistill.app.report import study_material
+from bertdistill.app.text import format as fmt
+from bertdistill.app.views.program_inputs import program_notes
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.search.importances import read_importances
 from bertdistill.engine.study.config import study_from_dict
@@ -201,6 +204,10 @@ class TestSearch:
         assert (0, True) == (status, "note: layers: not in the command" in err), err
         [spec] = started
         assert (["python3", "prog.py", "{lr}"], str(Path.cwd())) == (spec.program.command, spec.program.directory)
+        sent = replace(spec.program, files=("prog.py",))
+        far = replace(spec, program=sent, runner=replace(spec.runner, machines=("gpu1",)))
+        amount = fmt.size(Path("prog.py").stat().st_size)
+        assert f"note: gpu1: each gets a copy of program.files ({amount}), once" in "".join(program_notes(far))
         from bertdistill.engine.steering import actions
 
         actions.start_study(workspace, spec, who="test")

@@ -60,6 +60,8 @@ def test_the_variance_between_seeds_is_without_that_of_the_examples() -> None:
     bare = [Repeated(one.seeds, one.spread) for one in points]
     assert seed_variance(bare) == pytest.approx(100 * 100 * 0.16 / 400, rel=0.2)
     assert seed_variance([Repeated()]) is None
+    by_freedom = [Repeated(2, 2**0.5), Repeated(2, 0.0), Repeated(3, 3.0), Repeated(1)]
+    assert pytest.approx((2 + 0 + 2 * 9) / 4) == seed_variance(by_freedom)
 
 
 def test_a_mean_over_seeds_is_surer() -> None:

@@ -74,17 +74,6 @@ def test_sizes_are_exact_and_scores_are_learned() -> None:
     assert abs(mean - score(STUDENT)) < 3 * sd + 0.5
 
 
-def test_what_a_running_trial_promises_counts_by_its_doubt() -> None:
-    """A prediction from its curve moves the score there; a trial without a curve only removes doubt."""
-    plain = trials(12)
-    without = believed(made([*plain, PastTrial(STUDENT, "running")]), STUDENT)
-    values = (score(STUDENT) - 15, known(STUDENT)["params"])
-    sure, vague = (
-        believed(made([*plain, PastTrial(STUDENT, "running", values, doubt=d)]), STUDENT) for d in (0.5, 40.0)
-    )
-    assert sure[0] < without[0] - 5 < vague[0]
-
-
 def test_students_that_were_screened_teach_about_those_that_are_trained() -> None:
     """Their scores are lower, but they rank layers that no trial had."""
     few = [one for one in trials(40) if int(one.params["layers"]) in (3, 4)][:6]

@@ -18,6 +18,7 @@ from bertdistill.engine.families.supernet import architecture
 from bertdistill.engine.search.past import Proposal
 from bertdistill.engine.search.proposals import Record
 from bertdistill.engine.search.starts import frontier, narrowed, screened_students, spread, starts
+from bertdistill.engine.steering import actions
 from bertdistill.engine.study.config import changed
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
@@ -174,3 +175,23 @@ def test_the_model_is_told_of_all_that_sharing_has_not_ruined(tmp_path: Path) ->
     assert (told[0].metric, told[0].score) == ("accuracy", 58.0)
     assert screened_students(rows(metrics={"f1": 1.0}), spec) == []
     assert screened_students([], spec) == []
+
+
+def test_a_rerun_with_one_change_is_of_the_same_supernet(bench: Workbench) -> None:
+    """It keeps what its parent has, and the search learns from it; an architecture that was not shared may be asked for
+    as well, and starts from the teacher."""
+    with bench.db.write() as session:
+        writes.set_prepared(session, bench.study().id, FACTS.to_dict())
+    record = Record(bench.study().id, bench.spec)
+    with bench.db.read() as session:
+        record.refresh(session)
+    first = record.next_proposal(FACTS)
+    add(bench, first, 50.0)
+    layers = 5 - int(first.params["layers"])
+    again = actions.rerun(bench.workspace, bench.spec.name, 0, "layers", layers, who="test")
+    assert again.params == first.params | {"layers": layers}
+    other = actions.rerun(bench.workspace, bench.spec.name, 0, "ffn_size", 32, who="test")
+    assert other.settings["ffn_size"] == 32
+    with bench.db.read() as session:
+        record.refresh(session)
+    assert [one.params for one in record._history()] == [first.params, again.params]
