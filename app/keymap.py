@@ -154,7 +154,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("end-search", "escape", "end_search", "End the search", ("log",), "view", palette=False),
     Action("leave-search", "escape", "leave_search", "Search for nothing", ("search",), "view", palette=False),
     # ---- studies
-    Action("new-study", "n", "new_study", "New study from a config", ("studies",), "study", 2, "new"),
+    Action("new-study", "n", "new_study", "New study from a file", ("studies",), "study", 2, "new"),
     Action("open-study", "enter", "open", "Open the study", ("studies",), "study", 1, "open", palette=False),
     Action("archive-study", "A", "archive", "Archive the study, or bring it back", ("studies",), "study"),
     Action("delete-study", "D", "delete", "Delete the study", ("studies",), "study"),
@@ -338,7 +338,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "new-pane", "f6,ctrl+t", "next_pane", "Form or findings, where only one fits", ("new",), "view", 2, "form/plan"
     ),
-    Action("new-other", "f4,ctrl+o", "other", "Choose another config", ("new",), "study", 3, "configs"),
+    Action("new-other", "f4,ctrl+o", "other", "Choose another study file", ("new",), "study", 3, "files"),
     Action("edit-file", "f8", "edit_file", "Edit the study file in $EDITOR", ("new",), "study"),
     Action("new-previous", "up", "field(-1)", "Field above", ("new",), "view", palette=False),
     Action("new-next", "down", "field(1)", "Field below", ("new",), "view", palette=False),

@@ -30,7 +30,7 @@ from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 
 Item = TypeVar("Item")
-PAUSED = "paused, {} resumes"
+PAUSED = "screen paused, {} resumes"
 """In front of the footer while no news is shown."""
 OUTCOME_SECONDS = 12.0
 """How long the outcome of an action stays visible."""
@@ -40,7 +40,7 @@ SPLIT = "split"
 """Remembered: the share of the first pane, by the id of the split."""
 FOOTER_SECONDS = 1.0
 """After this time the keys are shown even if nothing could be read yet."""
-REST_SECONDS = 0.06
+REST_SECONDS = 0.04
 """How long the cursor of a list stands still before what lies beside the list follows it."""
 
 

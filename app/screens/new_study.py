@@ -18,6 +18,7 @@ from rich.console import Group
 from rich.text import Text
 from textual import on, work
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import Key
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
@@ -61,6 +62,7 @@ from bertdistill.engine.study.template import Template, is_data
 from bertdistill.store.errors import BertDistillError
 
 COLUMNS = (Column("config", "file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
+BEGIN_PATHS = ("/", "~", ".")
 OWN_DATA = " "
 """In place of a study file: begin with the path of the data."""
 CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
@@ -125,6 +127,7 @@ your changes. The file itself is never changed.
                     placeholder="or the path of a study file, or of your data",
                     suggester=PathSuggester(),
                     max_length=LONGEST_LINE,
+                    select_on_focus=False,  # the focus comes after the first character of a path
                 )
                 yield path
                 with Form(id="form", classes="pane"):
@@ -162,7 +165,8 @@ your changes. The file itself is never changed.
     def read(self, reader: Reader) -> NewStudyNews:
         folders = [("here", Path()), ("workspace", reader.workspace.path)]
         configs, data = find_configs(folders), find_data(Path())
-        found = tuple([*data, *configs] if self._file == OWN_DATA else [*configs, *data])
+        mine = [] if self._file == OWN_DATA else [one for one in configs if one.where != SHIPPED]
+        found = (*mine, *data, *(one for one in configs if one not in mine))
         studies = taken(reader.studies())
         path = self.config.path if self.config is not None else None
         try:
@@ -229,6 +233,14 @@ your changes. The file itself is never changed.
     @on(LineTable.Chosen, "#configs")
     def chosen(self) -> None:
         self.action_open()
+
+    def on_key(self, event: Key) -> None:
+        """A path that is typed without going to its line first is not a row of commands."""
+        if event.character in BEGIN_PATHS and self.focused is self.query_one("#configs"):
+            event.stop()
+            path = self.query_one("#path", Input)
+            path.focus()
+            path.insert_text_at_cursor(event.character)
 
     def action_open(self) -> None:
         """Edit the highlighted file."""

@@ -92,6 +92,6 @@ async def test_a_paused_view_says_so(ws: Workspace) -> None:
     """As long as it lasts: a screen that stands still looks like a study that does."""
     async with playing(ws, StudyScreen("demo"), SIZES[2]) as pilot:
         await pilot.press("p")
-        await until(pilot, lambda: "paused, p resumes" in words_on(pilot).splitlines()[-1], "the footer")
+        await until(pilot, lambda: "screen paused, p resumes" in words_on(pilot).splitlines()[-1], "the footer")
         await pilot.press("p")
         await until(pilot, lambda: "paused" not in words_on(pilot).splitlines()[-1], "the usual footer")

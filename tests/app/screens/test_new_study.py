@@ -268,13 +268,13 @@ async def test_wrong_paths_stay_to_be_corrected(ws: Workspace, file: Path, text:
 
 
 async def test_a_path_is_completed(ws: Workspace, file: Path) -> None:
-    """The right arrow takes what stands pale behind the cursor."""
+    """A path that is begun on the list goes to its line; the right arrow takes what stands pale behind the cursor."""
     screen = NewStudyScreen()
     async with playing(ws, screen) as pilot:
         path = screen.query_one("#path", Input)
-        await focus(pilot, screen, "#path")
-        await pilot.press("f", "r")
-        await until(pilot, lambda: path._suggestion == "fresh.toml", "the suggestion")
+        await listed(pilot, screen, "fresh")
+        await pilot.press(".", "/", "f", "r")
+        await until(pilot, lambda: path._suggestion == "./fresh.toml", "the suggestion")
         await pilot.press("right", "enter")
         await laid_out(pilot, screen)
 
