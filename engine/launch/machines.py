@@ -19,6 +19,8 @@ from bertdistill.engine.study import workspace_file
 
 FILE = workspace_file.FILE
 LOCAL = "local"
+AUTO = "auto"
+"""In place of a machine: whichever fits best."""
 """Name of the machine that the runner is on."""
 DEFAULT_FOLDER = "~/.cache/bertdistill-tui"
 _HOST = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:@%\[\]-]{0,254}")
@@ -101,6 +103,8 @@ def _machine(path: Path, name: str, table: Any) -> Machine:
         raise ConfigError(f"{where}: {name!r} {problem}", hint="Use another name.")
     if name == LOCAL:
         raise ConfigError(f"{where}: {LOCAL!r} is the machine that the runner is on", hint="Use another name.")
+    if name == AUTO:
+        raise ConfigError(f"{where}: {AUTO!r} is no machine, but lets the runner choose one", hint="Use another name.")
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} is not a table", hint="Correct the file.")
     fields = {field.name: field for field in dataclasses.fields(Machine) if field.name != "name"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bertdistill.engine.launch.machines import LOCAL
+from bertdistill.engine.launch.machines import AUTO, LOCAL
+from bertdistill.engine.launch.protocol import Slot
 from bertdistill.engine.launch.slots import SlotSettings
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.tasks.table import METRICS
@@ -39,9 +40,17 @@ def slot_settings(spec: StudySpec) -> SlotSettings:
 
 
 def preparation_slots(spec: StudySpec) -> SlotSettings:
-    """Which slots its preparation may use."""
+    """Which slots its preparation may use: of one machine, or of all of its machines, this one first."""
     place = spec.runner.prepare_on
-    return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, () if place == LOCAL else (place,))
+    wanted = spec.runner.machines if place == AUTO else [place]
+    far = [name for name in wanted if name != LOCAL]
+    machines = (LOCAL, *far) if place == AUTO and far else tuple(far)
+    return SlotSettings(spec.runner.slots, spec.runner.slots_per_gpu, machines)
+
+
+def by_fit(slots: Iterable[Slot]) -> list[Slot]:
+    """Where a preparation runs best first: on a GPU, then in the order given."""
+    return sorted(slots, key=lambda slot: slot.device.kind != "cuda")
 
 
 def runs_alone(trial: Trial) -> bool:

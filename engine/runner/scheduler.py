@@ -19,6 +19,7 @@ from bertdistill.engine.runner import dispatch, retention, settle
 from bertdistill.engine.runner.lookups import Lookups
 from bertdistill.engine.runner.rules import (
     HOST_OOM,
+    by_fit,
     launched,
     out_of_hours,
     place_in_queue,
@@ -93,7 +94,8 @@ class Scheduler:
         if any(slot.device.kind == "cuda" for slot in slots):
             used += dispatch.devices_in_use(self.db, self.workspace, self.launcher)
         loads = gpu_loads(used)
-        return [slot for slot in slots if slot.name not in names and fits(slot.device, loads)]
+        free = [slot for slot in slots if slot.name not in names and fits(slot.device, loads)]
+        return free if study.prepared is not None else by_fit(free)
 
     def has_room(self, study: Study, spec: StudySpec, now: float) -> bool:
         """Whether there is enough disk space; removes what is not needed, and pauses the study if still short."""

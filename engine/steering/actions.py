@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.launch.machines import LOCAL, read_machines
+from bertdistill.engine.launch.machines import AUTO, LOCAL, read_machines
 from bertdistill.engine.runner import requests
 from bertdistill.engine.runner.budget import UNDONE
 from bertdistill.engine.runner.lease import RunnerStatus, ensure_runner, runner_status
@@ -140,7 +140,7 @@ def refuse_unknown_machines(workspace: Workspace, spec: StudySpec) -> None:
     known = [LOCAL, *(one.name for one in read_machines(workspace.path).machines)]
     for key, names in (("machines", spec.runner.machines), ("prepare_on", [spec.runner.prepare_on])):
         for name in names:
-            if name not in known:
+            if name not in known and (key, name) != ("prepare_on", AUTO):
                 hint = f"Machines: {', '.join(known)}. Add it: bertdistill-tui engine machines add {name} --ssh HOST"
                 raise ConfigError(f"runner.{key}: {name!r} is not a machine of this workspace", hint=hint)
 

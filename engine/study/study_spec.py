@@ -78,7 +78,10 @@ class RunnerSection:
         [],
         help='Machines to use, as added with `engine machines add`; "local" is this one. Empty means this one only.',
     )
-    prepare_on: str = key("local", help="Machine that the study is prepared on.")
+    prepare_on: str = key(
+        "local",
+        help="Machine that the study is prepared on; auto takes one of `machines` with a GPU, if this one has none.",
+    )
     retries: int = key(2, low=0, high=20, help="Further attempts at a trial whose worker failed.")
     grace_seconds: float = key(60.0, low=1, help="Seconds between asking a worker to stop and killing it.")
     pause_after_failures: int = key(
