@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import pytest
 from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, told, until, words_on
 from tests.fakes import Workbench
+from textual.pilot import Pilot
 
 from bertdistill.app.keymap import of
 from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.history import HistoryScreen
+from bertdistill.app.widgets.inspector import Facts
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions
 from bertdistill.store.rows import Request
@@ -24,9 +24,30 @@ def test_every_key_of_the_table_does_something() -> None:
     assert [] == [a.name for a in of("history") if not hasattr(HistoryScreen, f"action_{a.name.partition('(')[0]}")]
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_changes_are_listed_newest_first(ws: Workspace, size: Any) -> None:
-    """From what to what, by whom; the one under the cursor in full below."""
+def beside(pilot: Pilot[None]) -> str:
+    """What stands beside the list, as one line."""
+    return " ".join(str(pilot.app.screen.query_one(Facts).content).split())
+
+
+async def told_beside(pilot: Pilot[None], words: str) -> None:
+    """Wait until these words stand beside the list."""
+    await until(pilot, lambda: words in beside(pilot), f"{words!r} beside the list")
+
+
+async def test_changes_are_listed_newest_first(ws: Workspace) -> None:
+    """From what to what, by whom; the one under the cursor in full beside the list."""
+    actions.set_threshold(ws, "demo", "exact", 60.0, who="ada")
+    actions.set_range(ws, "demo", "layers", "1", who="bob")
+    async with playing(ws, HistoryScreen("demo")) as pilot:
+        await told_beside(pilot, "by bob")
+        assert "outcome done" in beside(pilot)
+        await pilot.press("j")
+        await told_beside(pilot, "threshold, before 20 threshold, after 60 by ada")
+
+
+async def test_one_pane_has_the_change_below(ws: Workspace) -> None:
+    """In a small window there is no room beside the list."""
+    size = SIZES[1]
     actions.set_threshold(ws, "demo", "exact", 60.0, who="ada")
     actions.set_range(ws, "demo", "layers", "1", who="bob")
     async with playing(ws, HistoryScreen("demo"), size) as pilot:
@@ -65,7 +86,7 @@ async def test_what_cannot_be_undone_says_why(ws: Workspace, asked: Asked) -> No
     actions.set_threshold(ws, "demo", "exact", 70.0, who="bob")
     async with playing(ws, HistoryScreen("demo")) as pilot:
         await pilot.press("j")
-        await shown(pilot, "a later change overrides it: #2 (threshold)")
+        await told_beside(pilot, "a later change overrides it: #2 (threshold)")
         await pilot.press("enter")
         await told(pilot, "#1 stays: a later change overrides it: #2 (threshold)")
         assert 2 == len(asked())
@@ -77,7 +98,7 @@ async def test_a_trial_that_has_run_says_what_to_do_instead(bench: Callable[...,
     actions.rerun(of.workspace, "toy", 0, "layers", 2, who="ada")
     of.run()
     async with playing(of.workspace, HistoryScreen("toy"), (120, 24)) as pilot:
-        await shown(pilot, "trial 1 has run since it was requested and is complete; its results are kept.")
+        await told_beside(pilot, "trial 1 has run since it was requested and is complete; its results are kept.")
         await pilot.press("enter")
         await told(pilot, "stays: trial 1 has run since it was requested")
         await pilot.press("u")
@@ -99,8 +120,7 @@ async def test_an_open_request_waits_for_the_runner(ws: Workspace, runner_here: 
     """It is no more than asked for."""
     actions.pause_study(ws, "demo", who="ada")
     async with playing(ws, HistoryScreen("demo")) as pilot:
-        await shown(pilot, "waits for the runner")
-        assert "the runner has not processed it yet" in words_on(pilot)
+        await told_beside(pilot, "the runner has not processed it yet")
 
 
 async def test_nothing_was_asked_yet(ws: Workspace) -> None:
@@ -126,7 +146,7 @@ async def test_hostile_text_is_harmless(ws: Workspace) -> None:
     """Notes and names of people are foreign text."""
     actions.set_note(ws, "demo", HOSTILE, who=HOSTILE)
     async with playing(ws, HistoryScreen("demo"), (200, 40)) as pilot:
-        await shown(pilot, f"by {HARMLESS}")
+        await told_beside(pilot, f"by {HARMLESS}")
         assert set() == control_codes(pilot)
         await pilot.press("enter")
         await shown(pilot, f"Undo #1 of {HARMLESS}?")

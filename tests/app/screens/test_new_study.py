@@ -246,7 +246,7 @@ async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: P
         (".", "is a folder"),
         ("", "no file was given"),
         ("notes.dat", "Data files end in .csv, .tsv, .json, .jsonl"),
-        ("notes.txt", "a .txt file holds text;label in each line. Name the file"),
+        ("notes.txt", "holds text;label in each line"),
     ],
 )
 async def test_wrong_paths_stay_to_be_corrected(ws: Workspace, file: Path, text: str, words: str) -> None:

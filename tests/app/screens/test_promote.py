@@ -81,7 +81,7 @@ async def test_a_mismatch_is_refused_and_taken_by_force(bench: Make, tmp_path: P
         await until(pilot, lambda: state_of(screen) == "refused", "the verdict")
         await shown(pilot, "3 ✗ failed   Compare with the record")
         recorded = of.trial(0).metrics["accuracy"]
-        await shown(pilot, f"{recorded:.2f}     {recorded - 3:.2f}")
+        await shown(pilot, f"{recorded:.2f}    {recorded - 3:.2f}")
         await pilot.press("F")
         await shown(pilot, "Export it although accuracy differs from the record?")
         await pilot.press("n")

@@ -206,7 +206,7 @@ def test_a_label_that_only_the_report_part_has_is_refused(tmp_path: Path) -> Non
     ("name", "content", "keys", "message"),
     [
         ("d.tsv", "good\t1\nbad\n", {}, r"line 2: 1 column\(s\) where 2"),
-        ("d.txt", "good;1\nbad\n", {}, r"line 2: 1 column\(s\) where 2"),
+        ("d.txt", "good;1\nbad\n", {}, "line 2: a .txt file holds text;label"),
         ("d.csv", "text,label\ngood,1\nbad,1\n", {}, "the only label is '1'"),
         ("d.csv", "text,kind\ngood,1\nbad,0\n", {}, r"set data.label_column; the columns are text \('go"),
         ("d.csv", "words,label\ngood,1\nbad,0\n", {}, "set data.text_column"),
