@@ -98,6 +98,7 @@ class BertDistill(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-tall")]  # noqa: RUF012 - as the line above
 
     def __init__(self, options: Options) -> None:
+        self._named_colours: dict[str, TerminalTheme] = {}
         super().__init__(driver_class=terminal.driver_class())
         for theme in ADDED:
             self.register_theme(theme)
@@ -187,7 +188,11 @@ class BertDistill(App[None]):
     def ansi_theme(self) -> TerminalTheme:
         """The green of a line of text is that of the table below it."""
         theme = self.current_theme
-        return super().ansi_theme if theme.ansi else named_colours(theme)
+        if theme.ansi:
+            return super().ansi_theme
+        if theme.name not in self._named_colours:  # textual asks for every line, and shades take milliseconds
+            self._named_colours[theme.name] = named_colours(theme)
+        return self._named_colours[theme.name]
 
     @property
     def ascii_only(self) -> bool:
