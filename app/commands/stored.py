@@ -57,5 +57,5 @@ def find_study(db: Database, name: str) -> Study:
         away = reads.archived_studies(session)
     studies = [s for s in studies if s.id not in away] or studies
     if not studies:
-        raise NotFound("there is no study in this workspace", hint=f"Start one: {PROGRAM} engine run STUDY.toml")
+        raise NotFound("this workspace has no studies", hint=f"Start one: {PROGRAM} engine run STUDY.toml")
     return max(studies, key=lambda s: (s.created_at, s.id))

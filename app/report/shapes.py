@@ -230,7 +230,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "trial": "number, or null when none does",
         "metrics": "its objectives by name",
         "differences": "by metric, absolute and percent (or null), from the baseline; of `near the teacher`, from it",
-        "remark": "why there is no trial, or that it is the baseline itself, else empty",
+        "remark": "why no trial qualifies, or that the trial is the baseline itself; otherwise empty",
     },
     "step": {
         "trial": "number of the trial that ended",

@@ -1,6 +1,7 @@
 """Slots, workers, queue and load of the workspace, and what can be done about them. It decides nothing.
 
 Pausing, stopping and the number of workers are actions of the engine; the reasons in the queue come from there as well.
+It is longer than 400 lines because every key of the screen is a method of it.
 """
 
 from __future__ import annotations

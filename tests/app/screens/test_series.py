@@ -38,7 +38,8 @@ async def test_scores_first_then_losses_then_the_rest_page_by_page(
         await shown(pilot, "search/exact")
         screen = pilot.app.screen
         assert isinstance(screen, SeriesScreen)
-        assert ["search/exact", "train/loss", "train/soft_loss"] == screen.news.names[:3]  # type: ignore[union-attr]
+        assert screen.news is not None
+        assert ["search/exact", "train/loss", "train/soft_loss"] == screen.news.names[:3]
         await pilot.press("enter")
         await shown(pilot, "page 1 of 13")
         await pilot.press("right")
@@ -48,7 +49,7 @@ async def test_scores_first_then_losses_then_the_rest_page_by_page(
             await until(pilot, lambda: "of 13" not in words_on(pilot), "all charts")
         await pilot.press("slash", *"OWN/[ab]", "enter")
         await shown(pilot, "2 series like OWN")
-        assert ["own/a", "own/b"] == list(screen.news.names)  # type: ignore[union-attr]
+        assert ["own/a", "own/b"] == list(screen.news.names)
         await pilot.press("escape")
         await shown(pilot, "13 series")
         for _ in range(13):
