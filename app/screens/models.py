@@ -320,7 +320,7 @@ def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
     words = model_report.state_words(version.state, forced=model.row["forced"], changed=changed, ascii_only=ascii_only)
     cells = (
         Cell(safe_line(model.name, 60), "bright"),
-        Cell(words, "bad" if changed else model_report.TONES.get(version.state, "plain")),  # type: ignore[arg-type]  # a table of literals
+        Cell(words, "bad" if changed else model_report.TONES.get(version.state, "plain")),
         Cell(f"{fmt.metric(score, metrics[score]):>6} {score}" if score else ""),
         Cell(safe_line(", ".join(model.row["aliases"]), 60), "accent"),
         Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),

@@ -17,6 +17,7 @@ from rich.text import Text
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.views.verification import Step
+from bertdistill.app.widgets.cells import Tone
 from bertdistill.engine.contract.optimism import of_report
 from bertdistill.store.rows import ModelVersion
 
@@ -25,7 +26,7 @@ MOST_CARD = 200_000
 """Characters of a card that are read."""
 STATES = {"verifying": "running", "verified": "complete", "refused": "infeasible", "failed": "failed"}
 """The state of a trial whose glyph each state of a version uses."""
-TONES = {"verifying": "accent", "verified": "good", "refused": "warn", "failed": "bad"}
+TONES: dict[str, Tone] = {"verifying": "accent", "verified": "good", "refused": "warn", "failed": "bad"}
 
 
 def state_words(state: str, *, forced: bool = False, changed: str = "", ascii_only: bool = False) -> str:
