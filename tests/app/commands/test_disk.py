@@ -85,7 +85,7 @@ def test_delete_and_undo(bench: Workbench, engine: Type) -> None:
     status, out, err = engine("delete", "toy", "--yes")
     assert (0, True, True) == (status, "study toy: 4 trials" in out, "its caches" in out)
     assert "undo 1" in err
-    assert "there is no study" in engine("trials")[2]
+    assert "this workspace has no studies" in engine("trials")[2]
     status, out, _ = engine("undo")
     assert (0, "#2 undo #1: delete study toy\n", 4) == (status, out, len(bench.trials()))
     [told] = json.loads(engine("delete", "toy/1", "--json", "--dry-run")[1])
