@@ -162,7 +162,8 @@ class LiveScreen(Hosted, Screen[Any]):
         return not self.why_not(action)
 
     def header(self, text: Text) -> None:
-        """The top line."""
+        """The top line. What does not fit is cut with a sign for it."""
+        text.no_wrap, text.overflow = True, "ellipsis"
         self.query_one("#header", Line).say(text)
 
     def trouble(self, words: str = "") -> None:

@@ -185,8 +185,8 @@ class StudyView:
 
     @property
     def extra(self) -> list[Trial]:
-        """Trials beyond the budget that have still to end: reruns."""
-        return [t for t in (*self.running, *self.waiting) if not in_budget(t)]
+        """Trials beyond the budget that have still to end: reruns. Logged runs have no budget."""
+        return [t for t in (*self.running, *self.waiting) if self.outline.trials and not in_budget(t)]
 
     @property
     def _ahead(self) -> tuple[float, int]:
