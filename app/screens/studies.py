@@ -23,7 +23,7 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.study_card import best_trial, study_card
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, no_point
 from bertdistill.app.views.welcome import PURPOSE, TITLE, WAYS, example, welcome_facts
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
@@ -34,7 +34,6 @@ from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.runner.lease import RunnerStatus
-from bertdistill.engine.study.outline import LOG
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt
 
@@ -56,8 +55,6 @@ LISTED = ("study", "state", "trials", "top", "smallest", "progress", "left")
 ROOMY = 70
 """Cells of the list from which on the name of a study's best score stands beside it."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
-NO_POINT = "The first point appears when a trial has both metrics of the axes."
-NO_METRIC = "Nothing to rank by: give bertdistill.start() objectives, or finish() a score."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 
@@ -203,8 +200,7 @@ is closed: the runner and its workers are separate processes.
         title = f"{view.study.name}: {up.title} over {across.title}" if x and y else view.study.name
         facts = study_card(view, ascii_only=self.ui.ascii_only)
         mark = (points, groups, title, across.lines, up.lines)
-        empty = NO_POINT if view.objectives or view.study.kind != LOG else NO_METRIC
-        self.query_one(Inspector).inspect(title, facts, make, mark, empty=empty)
+        self.query_one(Inspector).inspect(title, facts, make, mark, empty=no_point(view))
 
     # -------------------------------------------------------------------------------------------------------- actions
 

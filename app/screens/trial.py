@@ -35,6 +35,7 @@ from bertdistill.app.widgets.titles import entitle, in_line
 from bertdistill.app.widgets.trial_facts import trial_of
 from bertdistill.engine.analysis.scenarios import ScenarioTable
 from bertdistill.engine.contract.folder import RunPaths
+from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.outline import LOG, SEARCH
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelVersion, Trial, TrialState
@@ -120,7 +121,7 @@ mentions another trial opens it, `escape` returns.
             models = [m for m in reads.model_versions(session) if m.trial_id == trial.id] if done else []
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         curves, names = reader.curves(view, [number], lambda names: self._curves.wanted(names, 1, view.scores), columns)
-        log, title = self._log(details["attempts"])
+        log, title = self._log(reader.workspace, details["attempts"])
         card = rank_card(view, trial, self._table(view))
         return TrialNews(view, trial, details, card, models, curves, names, log, title)
 
@@ -130,12 +131,12 @@ mentions another trial opens it, `escape` returns.
             self._scenarios = (view.ranked, study_scenarios(view))
         return self._scenarios[1]
 
-    def _log(self, attempts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], str]:
+    def _log(self, ws: Workspace, attempts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], str]:
         """The log of the newest attempt, or what the runner kept of it if its folder is gone."""
         if not attempts:
             return [], "Log"
         attempt = attempts[-1]
-        path = RunPaths(self.ui.workspace.absolute(attempt["folder"])).log
+        path = RunPaths(ws.absolute(attempt["folder"])).log
         if self._tail is None or self._tail.path != path:
             self._tail = Tail(path)
         title, lines = f"Log of attempt {attempt['attempt']}", self._tail.read()

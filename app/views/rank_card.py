@@ -52,7 +52,8 @@ def place(view: StudyView, trial: Trial) -> Iterator[Fact]:
     """Its rank and what dominates it."""
     ranked = view.ranked.get(trial.number)
     if ranked is None:
-        yield Fact("rank", "none: only complete trials with every objective are ranked")
+        needed = "only complete trials with every objective are ranked"
+        yield Fact("rank", f"none: {needed if view.objectives else 'the study has no objectives'}")
         return
     place = f"{view.position(trial.number)} of {view.points}"
     other = view.trial(ranked.dominated_by) if ranked.dominated_by is not None else None

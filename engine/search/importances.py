@@ -142,8 +142,7 @@ def logged_importances(trials: Sequence[Trial], objectives: Sequence[Objective],
         if (values := tuple(float(one.metrics[name]) for name in names))
     ]
     found = [
-        importances(past_trials, space, one, place, method=method, fixed=theirs)
-        for place, one in enumerate(objectives)
+        importances(past_trials, space, one, place, method=method, fixed=theirs) for place, one in enumerate(objectives)
     ]
     return [dataclasses.replace(one, missed=len(scored) - len(fit)) for one in found]
 
