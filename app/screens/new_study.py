@@ -29,7 +29,7 @@ from bertdistill.app.children import plan_process
 from bertdistill.app.children.plan_process import Answer
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Ask, Confirm
-from bertdistill.app.screens.findings import Findings, costs
+from bertdistill.app.screens.findings import Findings, question
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.terminal.key_order import WAITED_FOR, Work
 from bertdistill.app.text.command_line import command_line
@@ -363,8 +363,8 @@ your changes. The file itself is never changed.
         elif self.config is not None:
             self.action_other()
         elif any(self._typed_words()):
-            question = f"Leave? Your changes will be lost: {', '.join(self._typed_words())}"
-            self.ui.push_screen(Confirm(question, yes="Leave", no="Stay"), self._leave)
+            words = f"Leave? Your changes will be lost: {', '.join(self._typed_words())}"
+            self.ui.push_screen(Confirm(words, yes="Leave", no="Stay"), self._leave)
         else:
             self.ui.leave_screen()
 
@@ -569,9 +569,8 @@ your changes. The file itself is never changed.
         spec = self.checked.spec if self.checked else None
         if self.problems or spec is None:  # the first of them is already shown above the footer
             return
-        begin = f"Resume study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
-        question = f"{begin}? {costs(spec, self.answer)} It keeps running when this app is closed."
-        self.ui.push_screen(Confirm(question, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
+        asked = question(spec, self.answer, goes_on=bool(self.checked and self.checked.goes_on))
+        self.ui.push_screen(Confirm(asked, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
 
     def _start(self, spec: StudySpec, yes: bool | None) -> None:
         def work() -> str:
