@@ -49,7 +49,7 @@ class Findings:
     def _state(self) -> str:
         """What was checked and what was not, in one line."""
         if self.answer is None:
-            return "no problem in the file; its data is being read"
+            return "no problem in the file; checking its data and models …"
         planned, spec = self.answer.planned, self.checked.spec
         read = bool(planned) and spec is not None and spec.program is None and not spec.data.hub
         valid = "file and data are valid" if read else "the file is valid"

@@ -65,7 +65,8 @@ def model_words(one: Mapping[str, Any]) -> str:
     if one["cached"]:
         return f"{name}, downloaded before"
     if one["problem"]:
-        return f"{name}: not on this machine, and cannot be downloaded now: {safe_line(one['problem'], 200)}. {REMEDY}."
+        reason = safe_line(one["problem"].partition(": ")[0], 200)
+        return f"{name}: not on this machine, and cannot be downloaded now ({reason}). {REMEDY}."
     return f"{name}, downloaded when the study starts"
 
 

@@ -53,7 +53,7 @@ from bertdistill.engine.tasks.table import TASKS
 
 STEP_KEYS = ("batch_size", "accumulation", "epochs", "finetune_epochs", "transfer_share")
 USES = {"text": "text", "pair": "second text", "label": "label"}
-UNTIMED = "unknown until the first trial has ended: no trials on this data have been measured here"
+UNTIMED = "known once the first trial has ended: none on this data was measured here before"
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
 
 
@@ -155,6 +155,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
             if planned["distinct"] is None
             else f"{planned['distinct']:,} different ones exist"
         ),
+        "time": time_text(spec, planned["time"]) if planned.get("time") else UNTIMED,
         "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
         "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
@@ -180,10 +181,6 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
     if planned["layer_stages"]:
         facts["stages"] = stage_words(planned["layer_stages"])
-    if planned.get("time"):
-        facts["time"] = time_text(spec, planned["time"])
-    else:
-        facts["time"] = UNTIMED
     if planned.get("memory"):
         facts["memory"] = memory_text(spec, planned["memory"], main_memory(spec))
     if sizes["refused"]:

@@ -24,7 +24,7 @@ def plan(cached: bool = True, problem: str = "", **more: Any) -> Answer:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (None, "✓ no problem in the file; its data is being read"),
+        (None, "✓ no problem in the file; checking its data and models …"),
         (plan(), "✓ file and data are valid: 8 trials of 1.00M to 2.00M parameters"),
         (plan(cached=False), "✓ file and data are valid; downloaded when it starts: the teacher: 8 trials"),
         (plan(False, "no route"), "! file and data are valid, but the teacher cannot be downloaded now: 8 trials"),

@@ -71,7 +71,11 @@ def test_without_a_network_for_good_it_is_a_problem(
     [
         (True, "", f"{NAME}, downloaded before"),
         (False, "", f"{NAME}, downloaded when the study starts"),
-        (False, "no route", f"{NAME}: not on this machine, and cannot be downloaded now: no route. Give the folder"),
+        (
+            False,
+            "no route: 7",
+            f"{NAME}: not on this machine, and cannot be downloaded now (no route). Give the folder",
+        ),
     ],
 )
 def test_where_it_comes_from_is_said(cached: bool, problem: str, words: str) -> None:

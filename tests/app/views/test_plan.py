@@ -278,8 +278,8 @@ def test_unreachable_hub_is_said_and_the_rest_printed(
     assert any("config.json of nobody/nothing cannot be downloaded from the hub" in line for line in said)
     text = " ".join(plan_text(remote, planned).split())
     assert "baseline unknown until the models and data can be read" in text
-    assert "teacher.model nobody/nothing: not on this machine, and cannot be downloaded now: no route" in text
-    assert "time unknown until the first trial has ended" in text
+    assert "teacher.model nobody/nothing: not on this machine, and cannot be downloaded now (no route)" in text
+    assert "time known once the first trial has ended" in text
 
 
 def test_disk_grows_with_the_budget(spec: StudySpec) -> None:
