@@ -33,6 +33,7 @@ from bertdistill.app.screens.dialogues import Ask, Choice, Confirm
 from bertdistill.app.screens.findings import Findings, question
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.terminal.key_order import WAITED_FOR, Work
+from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.views import study_form
@@ -64,6 +65,8 @@ from bertdistill.store.errors import BertDistillError
 
 COLUMNS = (Column("config", "file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
 BEGIN_PATHS = ("/", "~", ".")
+HEADER_EDGES = 4
+"""Columns of the top line beside title and path."""
 DRAFTS = "studies"
 """Folder of the workspace with the study files that were written here."""
 OWN_DATA = " "
@@ -227,7 +230,8 @@ your changes. The file itself is never changed.
     def _title(self) -> None:
         text = Text("New study", "bold", no_wrap=True, overflow="ellipsis")
         if self.config is not None:
-            text.append(f"  {safe_line(str(self.config.path), 300)}")
+            path = safe_line(str(self.config.path), 300)
+            text.append(f"  {fmt.end_of_path(path, self.size.width - text.cell_len - HEADER_EDGES)}")
         self.header(text)
 
     def _preview(self) -> None:

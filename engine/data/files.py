@@ -63,7 +63,10 @@ def source_file(data: DataSpec, part: Part) -> Path:
 
 
 def did_you_mean(path: Path) -> str:
-    """`Did you mean films.csv?` for a path that is not there: of its first part that is missing; empty without any."""
+    """`Did you mean films.csv?` for a path that is not there; of a folder that is missing the whole path.
+
+    Empty if nothing is alike.
+    """
     missing = path
     while missing.parent != missing and not missing.parent.is_dir():
         missing = missing.parent
@@ -72,7 +75,10 @@ def did_you_mean(path: Path) -> str:
     except OSError:
         return ""
     close = difflib.get_close_matches(missing.name.casefold(), names, 1, 0.6)
-    return f"Did you mean {names[close[0]]}?" if close else ""
+    if not close:
+        return ""
+    near = names[close[0]]
+    return f"Did you mean {near.name if missing == path else near}?"
 
 
 def kind(path: Path) -> str:
