@@ -25,7 +25,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 from textual.worker import Worker
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import bindings, key_of
 from bertdistill.app.children import plan_process
 from bertdistill.app.children.plan_process import Answer
 from bertdistill.app.reader import Reader
@@ -663,7 +663,8 @@ your changes. The file itself is never changed.
                 from bertdistill.app.screens.study import StudyScreen
 
                 self.ui.switch_screen(StudyScreen(name))
-            return f"Study {name} has started."
+            hints = key_of("next-hint", self.ui.options.keymap, ascii_only=self.ui.ascii_only)
+            return f"Study {name} has started. {hints} explains its screen in four hints."
 
         def refused(error: Exception) -> None:
             self._starting = False
