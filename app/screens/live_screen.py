@@ -93,7 +93,7 @@ class LiveScreen(Hosted, Screen[Any]):
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     ending = ""
-    """What came of what the screen shows and what to do next, once it has ended; `show` sets it."""
+    """What is to be known before anything else: what the program is for, or what came of a study; `show` sets it."""
     _trouble = Text()
     _footed = False
     """Whether the footer is shown: it is made once there is something that its keys act on, and not for each step of

@@ -213,7 +213,8 @@ def _column_text(column: Mapping[str, Any]) -> str:
 def _baseline_text(spec: StudySpec, sizes: Mapping[str, Any]) -> str:
     if spec.baseline is None:
         return "none: the file has no [baseline], whose settings trial 0 would have"
-    return f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else ""
+    exact = f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else ""
+    return exact and f"{exact}; trial 0, which the others are compared with"
 
 
 def _steps_text(steps: Mapping[str, int | None]) -> str:
