@@ -40,7 +40,7 @@ def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     yield "running", SEPARATOR.join(_running(view, trial) for trial in view.running[:MOST_RUNNING])
     yield "trials", ", ".join(f"{number} {state}" for state, number in view.tally.items())
     if growth := list(itertools.accumulate(view.gain.values())):
-        yield "covered", f"{view.hypervolume:.3f} of the plane {sparkline(growth, 16, ascii_only=ascii_only)}"
+        yield "hypervolume", f"{view.hypervolume:.3f} {sparkline(growth, 16, ascii_only=ascii_only)}"
     yield "time", fmt.duration(view.study.busy_seconds) if view.study.busy_seconds else ""
     yield "note", view.outline.note
     yield "problem", view.study.diagnosis or view.weak_teacher

@@ -16,7 +16,7 @@ def test_a_study_in_a_few_facts(db: Database) -> None:
     facts = dict(study_card(read_view(db, "demo"), ascii_only=True))
     assert ("#0 · 90.00 · 120k", "#2 · 50.00 · 15.0k", "95.00") == (facts["best"], facts["smallest"], facts["teacher"])
     assert "#6 50%" == facts["running"]
-    assert facts["covered"].startswith("0.577 of the plane")
+    assert facts["hypervolume"].startswith("0.577 ")
     assert "problem" not in facts
 
 
