@@ -324,7 +324,7 @@ def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
 
 
 def model_table_row(model: Model, *, named: bool = True, ascii_only: bool = False) -> Row:
-    """One version; the score is the first of its task, with its name if there is room for it."""
+    """One version; the score is the first of its task, with its name where that fits."""
     version, metrics = model.version, model.version.metrics
     score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
     changed = model.row["changed"]

@@ -177,7 +177,7 @@ is closed: the runner and its workers are separate processes.
 
     @property
     def _named(self) -> bool:
-        """Whether there is room for the name of each study's best score."""
+        """Whether the name of each best score fits, too."""
         return not self.inspected or self.query_one(LineTable).size.width >= ROOMY
 
     @on(LineTable.Moved)
@@ -323,7 +323,7 @@ def _left(view: StudyView, live: Sequence[Attempt]) -> str:
 
 
 def _top(view: StudyView, *, named: bool) -> str:
-    """The best score, and its name where there is room: `92.26 accuracy`."""
+    """The best score, and its name where that fits: `92.26 accuracy`."""
     if not view.frontier:
         return ""
     _, score = chart_axes(view)

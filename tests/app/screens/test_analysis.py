@@ -635,6 +635,7 @@ async def test_difficulty_of_the_teacher_and_of_trials(ws: Workspace, importance
         await pilot.press("7")
         await until(pilot, lambda: row(pilot, "word").startswith("word order sensitivity 0.200"), "the number")
         await shown(pilot, "a bag of words or a Bi-LSTM")
+        await shown(pilot, "validation split")  # no fact is cut
         assert "difficulty demo" in command(pilot)
         assert set() == control_codes(pilot)
         await pilot.press("t")
@@ -647,7 +648,7 @@ async def test_difficulty_of_the_teacher_and_of_trials(ws: Workspace, importance
         await until(pilot, lambda: row(pilot, "word").startswith("word order sensitivity 0.200"), "the number")
         assert "bag of words" not in words_on(pilot)
         await pilot.press("right_square_bracket")
-        await shown(pilot, "Not available: demo/1 has no best checkpoint Rerun it.")
+        await shown(pilot, "Not available: demo/1 has no best checkpoint. Rerun it.")
         assert 1 == passes.asked.count((None, 1))
         assert "difficulty demo --trial 1" in command(pilot)
 
