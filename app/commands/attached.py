@@ -97,6 +97,7 @@ def _next_steps(ws: Workspace, view: StudyView) -> list[str]:
         "show its details": command_line("show", name, ws=ws),
         "verify and export it": command_line("promote", name, "my-model", ws=ws),
         "change one parameter": command_line("rerun", name, "--set", one_change(view.spec, best.params), ws=ws),
+        "a report to send": command_line("report", view.study.name, "-o", "report.html", ws=ws),
         "the frontier as data": command_line("frontier", view.study.name, "--json", ws=ws),
     }
     if view.spec.program is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ from bertdistill.app.text.command_line import command_line, unicode_only
 if TYPE_CHECKING:
     from bertdistill.app.views.cascades import Target
     from bertdistill.engine.contract.workspace import Workspace
+    from bertdistill.engine.pareto.frontier import Objective
     from bertdistill.store.rows import ModelVersion
 
 ModelArgument = Annotated[
@@ -67,9 +69,12 @@ def promote(
     from bertdistill.app.commands.promotion import follow_promotion, verified_text
     from bertdistill.app.text.tables import json_text
     from bertdistill.app.views.cascades import Target
+    from bertdistill.app.views.thresholds import missed_words
+    from bertdistill.app.views.view import read_view
     from bertdistill.engine.steering import actions
 
     ws = workspace(where)
+    limits: Sequence[Objective] = ()
     target = Target(share, score, cost)
     if pair is not None:
         version = _promote_cascade(ws, pair, named or trial, name, study, target, metric, alias, note, force=force)
@@ -81,6 +86,11 @@ def promote(
             raise UsageError("promote needs a trial and a name", hint="For example: promote demo/7 small-qa")
         with reading(ws) as db:
             source = find_trial(db, trial, study)
+            view = read_view(db, source.study)
+        chosen = view.trial(source.number)
+        if chosen is not None and (missed := missed_words(view.objectives, view.values(chosen))):
+            say(f"warning: {source.study}/{source.number} misses a limit of its study: {missed}")
+        limits = view.objectives
         version = actions.promote(ws, source.study, source.number, name, alias=alias, note=note, force=force, who=who())
     name = version.name
     model = f"{version.name}:{version.version}"
@@ -99,6 +109,8 @@ def promote(
     if ended.state != "verified":
         say(f"error: {model} is {ended.state}: {ended.detail}")
         raise typer.Exit(1)
+    if missed := missed_words(limits, ended.metrics):
+        say(f"warning: {model} misses a limit of its study on the report split: {missed}")
     say(f"try it with: {command_line('ask', model, ws=ws)}")
 
 

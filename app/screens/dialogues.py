@@ -40,13 +40,19 @@ class Confirm(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
-            yield Label(Text(safe(self._question, 1000)))
+            yield Label(Text(safe(self._question, 1000)), id="question")
             with Horizontal(classes="buttons"):
                 yield Button(Text(safe_line(f"{self._no} (n)")), id="no")
                 yield Button(Text(safe_line(f"{self._yes} (y)")), id="yes", variant="warning")
 
     def on_mount(self) -> None:
         self.query_one("#no", Button).focus()
+
+    def reword(self, question: str) -> None:
+        """Ask the same with what has become known meanwhile."""
+        if question != self._question and self.is_mounted:
+            self._question = question
+            self.query_one("#question", Label).update(Text(safe(question, 1000)))
 
     def action_yes(self) -> None:
         self.dismiss(True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table
@@ -16,6 +18,9 @@ from bertdistill.app.views.study_check import Checked
 from bertdistill.app.views.study_form import concerns, plain
 from bertdistill.engine.study.study_spec import StudySpec
 
+DOUBT = "!"
+"""In front of what may start, but was not made sure of."""
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -28,7 +33,31 @@ class Findings:
 
     @property
     def _mark(self) -> str:
-        return fmt.STATES["failed" if self.problems else "complete"][self.ascii_only]
+        if self.problems:
+            return fmt.STATES["failed"][self.ascii_only]
+        return DOUBT if self.answer is not None and self.doubts else fmt.STATES["complete"][self.ascii_only]
+
+    @property
+    def doubts(self) -> list[str]:
+        """What the plan could not make sure of, though the study needs it."""
+        if self.answer is None:
+            return []
+        if not self.answer.planned:
+            return ["the data and the models could not be checked"]
+        return [f"{called(one)} cannot be downloaded now" for one in lacking(self.answer)]
+
+    def _state(self) -> str:
+        """What was checked and what was not, in one line."""
+        if self.answer is None:
+            return "no problem in the file; checking its data and models …"
+        planned, spec = self.answer.planned, self.checked.spec
+        read = bool(planned) and spec is not None and spec.program is None and not spec.data.hub
+        valid = "file and data are valid" if read else "the file is valid"
+        if self.doubts:
+            return f"{valid}, but {self.doubts[0]}"
+        later = ["the data"] if spec is not None and spec.data.hub else []
+        later += [called(one) for one in planned.get("models", ()) if not one["cached"]]
+        return f"{valid}; downloaded when it starts: {', '.join(later)}" if later else valid
 
     def concern(self, key: str) -> bool:
         """Whether a problem is about this dotted key."""
@@ -43,12 +72,10 @@ class Findings:
         if self.problems:
             return f"{self._mark} {len(self.problems)} to fix: {plain(self.problems[0])}"
         if self.answer is None or self.checked.spec is None:
-            return f"{self._mark} no problem in the file; its data is being read"
+            return f"{self._mark} {self._state()}"
         if self.checked.goes_on:
             return f"{self._mark} valid, and exists already: starting it resumes study {self.checked.spec.name}"
-        baseline = self.answer.planned.get("sizes", {}).get("baseline")
-        exact = f"; baseline {fmt.exact(baseline)} parameters" if baseline else ""
-        return f"{self._mark} valid: {costs(self.checked.spec, self.answer).rstrip('.')}{exact}"
+        return f"{self._mark} {self._state()}: {costs(self.checked.spec, self.answer).rstrip('.')}"
 
     def report(self, command: str) -> Group:
         """Everything, problems first; `command` is the command line that starts the same."""
@@ -57,9 +84,7 @@ class Findings:
         for problem in self.problems:
             head.append(f"{self._mark} {safe(plain(problem), 1000)}\n", "red")
         if spec is not None and not self.problems:
-            head.append(
-                f"{self._mark} {'valid' if answer else 'no problem in the file; its data is being read'}\n", "green"
-            )
+            head.append(f"{self._mark} {self._state()}\n", "yellow" if self.doubts else "green")
         if spec is not None and self.checked.goes_on:
             head.append(f"Study {safe_line(spec.name)} exists already; starting it resumes it.\n")
         if spec is not None and answer is not None and answer.planned:
@@ -69,6 +94,41 @@ class Findings:
             tail.append(f"\n{safe(note, 600)}\n", "dim")
         tail.append(f"\nThe same from a shell:\n{safe(command, 4000)}\n", "dim")
         return Group(head, facts, tail)
+
+
+def lacking(answer: Answer) -> list[dict[str, Any]]:
+    """The models that this machine neither has nor can download now."""
+    return [one for one in answer.planned.get("models", ()) if one["problem"]]
+
+
+def called(model: Mapping[str, Any]) -> str:
+    """One of the `models` of a plan in a sentence."""
+    return "the teacher" if model["key"] == "teacher.model" else safe_line(model["model"], 100)
+
+
+def question(spec: StudySpec, answer: Answer | None, *, goes_on: bool) -> str:
+    """What is asked before a start: what it costs, what it still needs, and what it may fail for."""
+    begin = f"Resume study {spec.name}" if goes_on else f"Start study {spec.name}"
+    words = [f"{begin}? {costs(spec, answer)}", time_words(answer)]
+    if answer is None:
+        words.append("Its data and models have not been checked yet.")
+    elif (gone := lacking(answer)) and not goes_on:
+        words += [f"{called(one)[:1].upper()}{called(one)[1:]}, {safe_line(one['model'], 100)}," for one in gone[:1]]
+        words.append("is not on this machine and cannot be downloaded now: without it the study fails at its start.")
+    return " ".join(filter(None, [*words, "It keeps running when this app is closed."]))
+
+
+def time_words(answer: Answer | None) -> str:
+    """How long it takes, from trials that were measured; without any, when that will be known."""
+    planned = answer.planned if answer else {}
+    if not planned or "command" in planned:
+        return ""
+    time = planned.get("time")
+    if not time:
+        return "How long it takes is shown once the first trial has ended."
+    if time["seconds"] is None:
+        return f"A trial takes about {fmt.duration(time['trial_seconds'])}."
+    return f"About {fmt.duration(time['seconds'])}, as trials on this data took before."
 
 
 def costs(spec: StudySpec, answer: Answer | None) -> str:

@@ -105,6 +105,8 @@ class LiveScreen(Hosted, Screen[Any]):
     """Whether it has a log that can be searched."""
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
+    ending = ""
+    """What is to be known before anything else: what the program is for, or what came of a study; `show` sets it."""
     _trouble = Text()
     _footed = False
     """Whether the footer is shown: it is made once there is something that its keys act on, and not for each step of
@@ -179,14 +181,16 @@ class LiveScreen(Hosted, Screen[Any]):
         self.query_one("#header", Line).say(text)
 
     def trouble(self, words: str = "") -> None:
-        """Show under the header why nothing can be read now; without words, what `diagnosis` says, if anything."""
+        """Show under the header why nothing can be read now; without words, what `diagnosis` or `ending` says."""
         if not self._footed:
             self._show_footer()
-        text = Text(safe_line(words or self.diagnosis, 600))
+        wrong = words or self.diagnosis
+        text = Text(safe_line(wrong or self.ending, 600))
         if text != self._trouble:
             self._trouble = text
             line = self.query_one("#trouble", Static)
             line.set_class(bool(text), "-told")
+            line.set_class(not wrong, "-ended")
             line.update(text)
 
     def under_cursor(self, items: Iterable[Item], key: Callable[[Item], Any], table: str = "LineTable") -> Item | None:

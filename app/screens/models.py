@@ -28,6 +28,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import verification
+from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
 from bertdistill.app.widgets.cells import Cell, Row
@@ -37,6 +38,7 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.workspace import checked
 from bertdistill.engine.steering import actions
+from bertdistill.engine.study.outline import outline
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelAlias, ModelVersion, Study, Trial
@@ -176,7 +178,8 @@ a model something, next to its teacher.
         if model is None:
             body.update("")
             return
-        report = model_report.report(model.row, model.version, ascii_only=self.ui.ascii_only)
+        missed = missed_words(outline(model.study).objectives, model.version.metrics)
+        report = model_report.report(model.row, model.version, missed, ascii_only=self.ui.ascii_only)
         heading = Text("\nIts model card\n", "bold")
         body.update(Group(report, heading, model_report.card_text(card)) if card else report)
         entitle(pane, title=f"{model.name}: report and card")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,14 +25,15 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 from textual.worker import Worker
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import bindings, key_of
 from bertdistill.app.children import plan_process
 from bertdistill.app.children.plan_process import Answer
 from bertdistill.app.reader import Reader
-from bertdistill.app.screens.dialogues import Ask, Confirm
-from bertdistill.app.screens.findings import Findings, costs
+from bertdistill.app.screens.dialogues import Ask, Choice, Confirm
+from bertdistill.app.screens.findings import Findings, question
 from bertdistill.app.screens.live_screen import Line, LiveScreen
 from bertdistill.app.terminal.key_order import WAITED_FOR, Work
+from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import LONGEST_LINE, safe, safe_line
 from bertdistill.app.views import study_form
@@ -58,13 +60,18 @@ from bertdistill.engine.study.config import to_toml
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.engine.study.study_text import parse_override, read_toml
 from bertdistill.engine.study.template import COLUMNS as COLUMN_KEYS
-from bertdistill.engine.study.template import Template, is_data
+from bertdistill.engine.study.template import HeaderUnclear, Template, is_data
 from bertdistill.store.errors import BertDistillError
 
 COLUMNS = (Column("config", "file", 20), Column("where", "from", 9), Column("about", "what it is", 20, grow=True))
 BEGIN_PATHS = ("/", "~", ".")
+HEADER_EDGES = 4
+"""Columns of the top line beside title and path."""
+DRAFTS = "studies"
+"""Folder of the workspace with the study files that were written here."""
 OWN_DATA = " "
 """In place of a study file: begin with the path of the data."""
+TICK_SECONDS = 1.0
 CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
 """Pause after the last key press before the file is checked, and from there until its plan is requested."""
 
@@ -111,6 +118,16 @@ your changes. The file itself is never changed.
         """The study when it was last valid: `copies` still offers it when its file is gone."""
         self._gone = ""
         """Why the chosen file cannot be read any more, empty while it can."""
+        self._drafted: Path | None = None
+        """The study file that was written last."""
+        self._left = ""
+        """Name of the file whose form was left last."""
+        self._sought: Path | None = None
+        """That file, until it is in the list and the cursor on it."""
+        self._doing = ("", 0.0)
+        """What is being done, if anything, and since when."""
+        self._asked: Confirm | None = None
+        """The question whether to start, as long as it is open."""
         self._starting = False
         """While it is: the workspace then holds the study, which is not to be judged as one that was there before."""
         self._typed: dict[Path, dict[str, str]] = {}
@@ -150,6 +167,7 @@ your changes. The file itself is never changed.
         self.query_one("#configs").border_title = Text("Begin from")
         self.query_one("#plan").border_title = Text("What it is")
         self.query_one("#configs").focus()
+        self.set_interval(TICK_SECONDS, self._count_seconds)
         if self._file == OWN_DATA:
             forms = "CSV, TSV, JSONL, text;label or SQuAD JSON"
             if find_data(Path()):
@@ -163,10 +181,11 @@ your changes. The file itself is never changed.
     # ------------------------------------------------------------------------------------------- reading, showing
 
     def read(self, reader: Reader) -> NewStudyNews:
-        folders = [("here", Path()), ("workspace", reader.workspace.path)]
-        configs, data = find_configs(folders), find_data(Path())
-        mine = [] if self._file == OWN_DATA else [one for one in configs if one.where != SHIPPED]
-        found = (*mine, *data, *(one for one in configs if one not in mine))
+        workspace = reader.workspace.path
+        configs = find_configs([("here", Path()), ("workspace", workspace), ("workspace", workspace / DRAFTS)])
+        mine, data = [one for one in configs if one.where != SHIPPED], find_data(Path())
+        own = (*data, *mine) if self._file == OWN_DATA else (*mine, *data)
+        found = (*own, *(one for one in configs if one.where == SHIPPED))
         studies = taken(reader.studies())
         path = self.config.path if self.config is not None else None
         try:
@@ -181,7 +200,11 @@ your changes. The file itself is never changed.
             Row(str(c.path), (Cell(safe_line(c.name), "bright"), Cell(c.where), Cell(safe_line(c.first_sentence))))
             for c in news.configs
         ]
-        self.query_one("#configs", LineTable).show(COLUMNS, rows, empty="No study file found. Type the path of one.")
+        table = self.query_one("#configs", LineTable)
+        table.show(COLUMNS, rows, empty="No study file found. Type the path of one.")
+        if self._sought is not None and any(one.path == self._sought for one in news.configs):
+            table.move_to(str(self._sought))
+            self._sought = None
         self._title()
         if self.config is None:
             self._preview()
@@ -207,7 +230,8 @@ your changes. The file itself is never changed.
     def _title(self) -> None:
         text = Text("New study", "bold", no_wrap=True, overflow="ellipsis")
         if self.config is not None:
-            text.append(f"  {safe_line(str(self.config.path), 300)}")
+            path = safe_line(str(self.config.path), 300)
+            text.append(f"  {fmt.end_of_path(path, self.size.width - text.cell_len - HEADER_EDGES)}")
         self.header(text)
 
     def _preview(self) -> None:
@@ -221,8 +245,16 @@ your changes. The file itself is never changed.
     def _findings(self, text: Text | Group) -> None:
         self.query_one("#findings", Static).update(text)
 
-    def _verdict(self, words: str, style: str = "") -> None:
+    def _verdict(self, words: str, style: str = "", *, busy: bool = False) -> None:
+        """The line above the footer; of what is `busy` it counts the seconds, so that nobody takes it for dead."""
+        if not busy or words != self._doing[0]:
+            self._doing = (words if busy else "", time.monotonic())
         self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style))
+
+    def _count_seconds(self) -> None:
+        words, since = self._doing
+        if words:
+            self.query_one("#verdict", Line).say(Text(safe_line(f"{words} {time.monotonic() - since:.0f} s", 400)))
 
     # ---------------------------------------------------------------------------------------------------- choosing
 
@@ -268,11 +300,12 @@ your changes. The file itself is never changed.
 
     def _draft(self, data: Path, changes: tuple[str, ...] = ()) -> None:
         """Write a study file for this data and edit it; what is not clear is asked for."""
-        self._verdict(f"Reading {data.name} …")
-        folder = self.ui.workspace.path / "studies"
+        self._verdict(f"Reading {data.name}: columns, labels, lengths …", busy=True)
+        folder = self.ui.workspace.path / DRAFTS
 
         def drafted(found: tuple[Path, Template]) -> str:
             path, made = found
+            self._drafted = path
             self._verdict("")
             self._edit(Config(path, "drafted"))
             return f"{path.name} is written. " + "; ".join(made.guesses)
@@ -280,7 +313,10 @@ your changes. The file itself is never changed.
         self.ui.act(lambda: own_study(data, folder, changes), drafted, lambda error: self._ask(data, changes, error))
 
     def _ask(self, data: Path, changes: tuple[str, ...], error: Exception) -> None:
-        """Which column is meant, if that is what is not clear; another error is shown."""
+        """What the first row is or which column is meant, if that is what is not clear; another error is shown."""
+        if isinstance(error, HeaderUnclear):
+            self._ask_header(data, changes, error)
+            return
         key = next((key for key in COLUMN_KEYS if f"data.{key}" in str(error)), "")
         if not key:
             self._refuse(str(data), error)
@@ -292,7 +328,24 @@ your changes. The file itself is never changed.
             else:
                 self._refuse(str(data), error)
 
+        self._verdict("")
         self.ui.push_screen(Ask(safe(str(error), 900), placeholder=f"name of the column for data.{key}"), answered)
+
+    def _ask_header(self, data: Path, changes: tuple[str, ...], unclear: HeaderUnclear) -> None:
+        """The likelier answer has the cursor."""
+        first, second = (", ".join(cell[:40] for cell in row) for row in (unclear.first, unclear.second))
+        answers = [("h", "the names of the columns"), ("e", "an example; the columns have no names")]
+        words = f"{data.name} begins with these rows:\n\n1: {first}\n2: {second}\n\nThe first row is"
+
+        def answered(letter: str | None) -> None:
+            if letter is None:
+                self._verdict(f"Nothing was written for {data.name}: enter asks again.")
+                self.query_one("#path", Input).value = safe_line(str(data), 4000)
+            else:
+                self._draft(data, (*changes, f"data.header={'yes' if letter == 'h' else 'no'}"))
+
+        self._verdict("")
+        self.ui.push_screen(Choice(words, answers if unclear.headed else answers[::-1]), answered)
 
     def _refuse(self, text: str, error: Exception) -> None:
         self._verdict(f"{str(error).rstrip('.')}. {getattr(error, 'hint', '')}".strip(), "bold red")
@@ -333,7 +386,7 @@ your changes. The file itself is never changed.
                 return
             path = config.path
             if path.resolve().parent == shipped_folder():
-                path = free_path(self.ui.workspace.path / "studies", path)
+                path = free_path(self.ui.workspace.path / DRAFTS, path)
                 self.ui.tell(f"The changes are in a copy of your own: {path}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -346,15 +399,20 @@ your changes. The file itself is never changed.
         """Back to the list; what was typed is kept."""
         self.workers.cancel_group(self, "judge")
         self.workers.cancel_group(self, "plan")
+        last = self.config
         self.config, self.checked, self.answer, self._checked_as = None, None, None, None
         self.remove_class("-editing", "-show-form", "-show-plan")
         self.add_class("-choosing")
         self.query_one("#plan").border_title = Text("What it is")
         self.query_one("#hint", Line).say(Text())
-        self._verdict("")
+        self._left = last.path.name if last else ""
+        self._verdict(self._way_back())
         self._title()
         self._preview()
-        self.query_one("#configs").focus()
+        table = self.query_one("#configs", LineTable)
+        table.focus()
+        self._sought = last.path.resolve() if last else None
+        self.ui.look_again()  # a file that was drafted a moment ago is not in the list yet
         self.refresh_keys()
 
     def action_back(self) -> None:
@@ -363,14 +421,22 @@ your changes. The file itself is never changed.
         elif self.config is not None:
             self.action_other()
         elif any(self._typed_words()):
-            question = f"Leave? Your changes will be lost: {', '.join(self._typed_words())}"
-            self.ui.push_screen(Confirm(question, yes="Leave", no="Stay"), self._leave)
+            words = f"Leave? What you typed will be lost: {', '.join(self._typed_words())}"
+            self.ui.push_screen(Confirm(words, yes="Leave", no="Stay"), self._leave)
         else:
-            self.ui.leave_screen()
+            self._leave(True)
 
     def _leave(self, yes: bool | None) -> None:
+        """Either way it is said how to come back to the form."""
         if yes:
             self.ui.leave_screen()
+            if self._drafted:
+                self.ui.tell(f"{self._drafted.name} is kept in the workspace: n lists it.")
+        else:
+            self._verdict(self._way_back())
+
+    def _way_back(self) -> str:
+        return f"{self._left} is in the list, with what you typed: enter returns to its form." if self._left else ""
 
     def _typed_words(self) -> list[str]:
         """The changes typed so far in any file, without those that a demo starts with."""
@@ -522,10 +588,21 @@ your changes. The file itself is never changed.
         if self.checked is None or self.config is None or not self.query("#verdict"):
             return  # without a verdict the screen is being taken down
         findings = Findings(self.checked, self.answer, tuple(self.problems), self.ui.ascii_only)
+        planning = self.answer is None and self.checked.spec is not None and not findings.problems
         for label in self.query("#fields Label").results(FieldLabel):
             label.tell(findings.sign(label.key), wrong=findings.concern(label.key))
-        self._verdict(findings.verdict(), "bold red" if findings.problems else "")
+        self._verdict(findings.verdict(), "bold red" if findings.problems else "", busy=planning)
         self._findings(findings.report(self.command))
+        self._ask_anew()
+
+    def _ask_anew(self) -> None:
+        """The plan came while the start was asked: ask with what it says, or not at all if something is to be fixed."""
+        asked, spec = self._asked, self.checked.spec if self.checked else None
+        if asked is not None and asked.is_current:
+            if self.problems or spec is None:
+                asked.action_no()
+            else:
+                asked.reword(self._question(spec))
 
     @property
     def command(self) -> str:
@@ -569,9 +646,11 @@ your changes. The file itself is never changed.
         spec = self.checked.spec if self.checked else None
         if self.problems or spec is None:  # the first of them is already shown above the footer
             return
-        begin = f"Resume study {spec.name}" if self.checked and self.checked.goes_on else f"Start study {spec.name}"
-        question = f"{begin}? {costs(spec, self.answer)} It keeps running when this app is closed."
-        self.ui.push_screen(Confirm(question, yes="Start it", no="Not yet"), lambda yes: self._start(spec, yes))
+        self._asked = Confirm(self._question(spec), yes="Start it", no="Not yet")
+        self.ui.push_screen(self._asked, lambda yes: self._start(spec, yes))
+
+    def _question(self, spec: StudySpec) -> str:
+        return question(spec, self.answer, goes_on=bool(self.checked and self.checked.goes_on))
 
     def _start(self, spec: StudySpec, yes: bool | None) -> None:
         def work() -> str:
@@ -584,16 +663,18 @@ your changes. The file itself is never changed.
                 from bertdistill.app.screens.study import StudyScreen
 
                 self.ui.switch_screen(StudyScreen(name))
-            return f"Study {name} has started."
+            hints = key_of("next-hint", self.ui.options.keymap, ascii_only=self.ui.ascii_only)
+            return f"Study {name} has started. {hints} explains its screen in four hints."
 
         def refused(error: Exception) -> None:
             self._starting = False
             self.ui.tell_error(error)
             self._judge()
 
+        self._asked = None
         if yes:
             self._starting = True
-            self._verdict(f"Starting study {spec.name} …")
+            self._verdict(f"Starting study {spec.name} …", busy=True)
             self.ui.act(work, done, refused)
 
 

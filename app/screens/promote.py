@@ -32,6 +32,7 @@ from bertdistill.app.text.safe import error_line, safe, safe_line
 from bertdistill.app.views import verification
 from bertdistill.app.views.certain import luck_words
 from bertdistill.app.views.promotion_card import promotion_card
+from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING, Verification
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
 from bertdistill.app.widgets import model_report
@@ -235,6 +236,8 @@ the app. A refused one can be exported by force: the card then says so.
             parts.append(Text("It continues when you leave this screen or the app.", "dim"))
         else:
             parts += [Text(f"{self._end_words(version)}\n", "bold")]
+            if missed := missed_words(news.view.objectives, version.metrics):
+                parts += [Text(f"It misses a limit of the study: {safe_line(missed, 400)}.\n", "bold yellow")]
             parts.append(model_report.report(news.row, version, ascii_only=self.ui.ascii_only))
         if version.state == "verified":
             parts.append(Text(f"\nAsk it:  {safe(command_line('ask', name, ws=self.ui.workspace), 1000)} …\n"))
@@ -298,13 +301,19 @@ the app. A refused one can be exported by force: the card then says so.
         if problem or chosen is None:
             words, style = f"{fmt.STATES['failed'][self.ui.ascii_only]} {problem}", "bold red"
         else:
-            words, style = f"{fmt.STATES['complete'][self.ui.ascii_only]} enter creates {self._model(news)}", "bold"
-            words += f" of the {chosen.role} checkpoint"
+            missed = self._missed(news, chosen)
+            mark, style = ("!", "bold yellow") if missed else (fmt.STATES["complete"][self.ui.ascii_only], "bold")
+            words = f"{mark} enter creates {self._model(news)} of the {chosen.role} checkpoint"
             if alias := self._word("alias"):
                 before = news.aliases.get((self._word("name"), alias), "")
                 words += f"; {alias} moves to it from {before}" if before else f"; {alias} will point to it"
+            words += f"; {missed}" if missed else ""
         self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style))
         self.at_rest(self.follow)
+
+    def _missed(self, news: PromoteNews, chosen: Checkpoint) -> str:
+        """Which thresholds of the study this checkpoint misses, and by how much."""
+        return missed_words(news.view.objectives, {**news.view.values(news.trial), **chosen.metrics})
 
     def action_field(self, by: int) -> None:
         """The line above or below; it stays at the ends."""
@@ -354,9 +363,11 @@ the app. A refused one can be exported by force: the card then says so.
         news, chosen = self.news, self.checkpoint
         if news is not None and chosen is not None and not self.problem():  # which is already shown below the form
             scores = score_words(chosen, news.view.study.task)
+            missed = self._missed(news, chosen)
             question = (
                 f"Verify the {chosen.role} checkpoint of #{self.number} ({scores}) and export it as "
-                f"{self._model(news)}? The report split is read once. It continues when this app is closed."
+                f"{self._model(news)}? {f'It misses a limit of the study: {missed}. ' if missed else ''}"
+                "The report split is read once. It continues when this app is closed."
             )
             asked = Confirm(question, yes="Promote it", no="Not yet")
             self.ui.push_screen(asked, lambda yes: self._promote_form(chosen.role) if yes else None)

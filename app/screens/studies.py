@@ -110,6 +110,7 @@ is closed: the runner and its workers are separate processes.
     def show(self, news: StudiesNews) -> None:
         self.news = news
         self.header(self._header(news))
+        self.ending = "" if news.views else PURPOSE
         table = self.query_one(LineTable)
         views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
         if news.views:
@@ -119,8 +120,7 @@ is closed: the runner and its workers are separate processes.
             table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(views)
-        below = f"{hidden} archived, H shows them" if hidden else "" if news.views or self.inspected else PURPOSE
-        entitle(table, title="Studies", subtitle=below)
+        entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
 
     def _header(self, news: StudiesNews) -> Text:

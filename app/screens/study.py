@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app.bindings import bindings, one_pane
+from bertdistill.app.bindings import bindings, key_of, one_pane
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
@@ -25,6 +25,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.habits import Habits, read_habits
+from bertdistill.app.views.study_card import ENDED_KEYS, ended_words
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
@@ -222,6 +223,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         study = news.view.study
         state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
         self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
+        self.ending = ended_words(news.view, {name: self._key(name) for name in ENDED_KEYS})
         self._show_header(news)
         self._show_trials(news)
         if is_first:  # the list is painted before the charts are drawn
@@ -231,12 +233,15 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._show_charts()
         self._show_log(news)
         self.refresh_keys()
-        if self._tour.at < 0 and news.view.frontier and self._tour.is_due:
+        if self._tour.at < 0 and self._tour.is_due:  # at once: while the data is prepared, there is time to read
             self._tour.turn()
         self.call_after_refresh(self._place_hint)
 
     def _show_header(self, news: StudyNews) -> None:
         self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
+
+    def _key(self, action: str) -> str:
+        return key_of(action, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
 
     def _show_charts(self) -> None:
         if self.news is not None:

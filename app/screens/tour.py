@@ -37,7 +37,7 @@ class Hint:
 
 
 HINTS = (
-    Hint("#trials", "Every trial, best first. {star} is the frontier: nothing as small has a better score."),
+    Hint("#trials", "Here is every trial, best first. {star} is the frontier: nothing as small has a better score."),
     Hint(
         "#frontier",
         "Each {star} has the best score at its size, and a line joins them. {0} goes to this chart.",

@@ -131,6 +131,18 @@ def brief(name: str, width: int, *, ascii_only: bool = False) -> str:
     return f"{family[: max(1, width - len(key) - 2)]}{'~' if ascii_only else '…'}.{key}"
 
 
+def end_of_path(path: str, width: int) -> str:
+    """A path in `width` cells: of one that is longer the end, which tells files of one folder apart."""
+    from rich.cells import cell_len  # only foreign names need it
+
+    if cell_len(path) <= width:
+        return path
+    kept = path[len(path) - max(0, width - 1) :] if width > 1 else ""
+    while cell_len(kept) > max(0, width - 1):
+        kept = kept[1:]
+    return f"…{kept}"
+
+
 def duration(seconds: float | None) -> str:
     """`45s`, `3m 05s`, `3h 12m`, `2d 4h`."""
     if seconds is None or not math.isfinite(seconds):

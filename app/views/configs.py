@@ -11,11 +11,19 @@ from pathlib import Path
 
 from bertdistill.app.text.safe import safe
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.data.files import kind
+from bertdistill.engine.data.files import did_you_mean, kind
 from bertdistill.engine.steering.demo_study import DEMOS, Demo
 from bertdistill.engine.study.hold_out import hold_out
 from bertdistill.engine.study.study_text import LARGEST_FILE, parse_toml
-from bertdistill.engine.study.template import Template, data_spec, held_back, is_data, study_name, study_template
+from bertdistill.engine.study.template import (
+    Template,
+    clear_header,
+    data_spec,
+    held_back,
+    is_data,
+    study_name,
+    study_template,
+)
 
 SHIPPED, DATA = "shipped", "your data"
 ABOUT_DATA = (
@@ -101,7 +109,8 @@ def checked_path(text: str) -> Path:
     if not path.exists():
         raise ConfigError(
             f"{path}: no such file",
-            hint="Correct the path; a relative path starts from the folder in which the app was started.",
+            hint=did_you_mean(path)
+            or "Correct the path; a relative path starts from the folder in which the app was started.",
         )
     if not path.is_file():
         raise ConfigError(f"{path} is not a regular file", hint="Type the path of a study file (TOML).")
@@ -131,10 +140,11 @@ def own_study(data: Path, folder: Path, changes: Sequence[str] = ()) -> tuple[Pa
 
     A file beside it that is named like a test file is held back for the report; without one, a tenth of the examples
     is, in files beside the study file. `changes` are `data.key=value`.
-    ConfigError for data that cannot be read, and where a column is not clear.
+    ConfigError for data that cannot be read, and where a column is not clear; HeaderUnclear if the header is not.
     """
     name, beside = study_name(data), held_back(data)
     spec, held = data_spec(data, beside, changes), ""
+    clear_header(spec)
     if not spec.report and not spec.hub:
         spec, held = hold_out(spec, folder, name)
     made = study_template(spec, name)

@@ -16,10 +16,10 @@ from bertdistill.app.views.transfer_inputs import Known, TransferRows, transfer_
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.data.columns import Column, Columns, describe, find_columns, half_read, text_cells
-from bertdistill.engine.data.files import source_name
+from bertdistill.engine.data.files import did_you_mean, source_name
 from bertdistill.engine.data.labels import found_labels, label_indices, label_texts
 from bertdistill.engine.data.questions import QAExample, file_questions
-from bertdistill.engine.data.tables import Table, file_table
+from bertdistill.engine.data.tables import Table, file_table, nothing_below
 from bertdistill.engine.data.unlabelled import Text
 from bertdistill.engine.families.folders import check_folder
 from bertdistill.engine.families.transformer import TRANSFORMER
@@ -108,9 +108,10 @@ def _files(data: DataSpec) -> Iterator[str]:
         return
     train, report = Path(data.train), Path(data.report)
     if not train.is_file():
-        yield f"data.train = {train} is not a file. Correct the path."
+        yield f"data.train = {train} is not a file. {did_you_mean(train) or 'Correct the path.'}"
     if not report.is_file():
-        yield f"data.report = {report} is not a file. Correct the path; a promotion needs it."
+        near = (did_you_mean(report) if data.report else "") or "Correct the path."
+        yield f"data.report = {report} is not a file. {near} A promotion needs it."
     elif train.is_file() and report.samefile(train):
         yield f"data.report = {report} is the training file under another name. Use different data for the report."
 
@@ -120,7 +121,7 @@ def _transfer(spec: StudySpec) -> Iterator[str]:
     for index, table in enumerate(spec.transfer):
         path = Path(table.path)
         if table.kind == "file" and not path.is_file():
-            yield f"transfer.{index}.path = {path} is not a file. Correct the path."
+            yield f"transfer.{index}.path = {path} is not a file. {did_you_mean(path) or 'Correct the path.'}"
         elif table.kind == "file" and spec.data.report and report.is_file() and path.samefile(report):
             yield f"transfer.{index}.path = {path} is the report file under another name. Use other texts."
 
@@ -130,7 +131,7 @@ def _pretrain(spec: StudySpec) -> Iterator[str]:
     for index, table in enumerate(wanted_pretrain(spec)):
         path = Path(table.path)
         if table.kind == "file" and not path.is_file():
-            yield f"pretrain.{index}.path = {path} is not a file. Correct the path."
+            yield f"pretrain.{index}.path = {path} is not a file. {did_you_mean(path) or 'Correct the path.'}"
         elif table.kind == "file" and spec.data.report and report.is_file() and path.samefile(report):
             yield f"pretrain.{index}.path = {path} is the report file under another name. Use other texts."
 
@@ -213,7 +214,8 @@ def _texts(data: DataSpec) -> Inputs:
     for table, part in ((train, "train"), (report, "report")):
         if not table.rows:
             raise ConfigError(
-                f"data.{part} = {getattr(data, part)} contains no examples", hint="correct the path or the file"
+                f"data.{part} = {getattr(data, part)} contains no examples{nothing_below(table)}",
+                hint="correct the path or the file",
             )
     source = source_name(data, "train")
     at = find_columns(train, data, source)

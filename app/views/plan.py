@@ -16,6 +16,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation, with_transfer
 from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
+from bertdistill.app.views.hub_models import hub_file, hub_models, model_words, out_of_reach
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_memory import main_memory, memory_text
 from bertdistill.app.views.plan_sizes import student_sizes
@@ -52,7 +53,7 @@ from bertdistill.engine.tasks.table import TASKS
 
 STEP_KEYS = ("batch_size", "accumulation", "epochs", "finetune_epochs", "transfer_share")
 USES = {"text": "text", "pair": "second text", "label": "label"}
-HUB_SECONDS = 5.0
+UNTIMED = "known once the first trial has ended: none on this data was measured here before"
 WALL_TIMES = ("latency_ms", "latency_p95_ms")
 
 
@@ -66,6 +67,9 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         for note in program_notes(spec):
             say(note)
         return program_plan(spec)
+    models = hub_models(spec)
+    if problems := out_of_reach(spec, models):
+        raise ConfigError("\n".join(problems))
     for notice in inputs.notices:
         say(f"warning: {notice}")
     if TASKS[spec.task].spans and wanted_vocabularies(spec):
@@ -108,6 +112,7 @@ def make_plan(spec: StudySpec, *, say: Callable[[str], None], facts: Prepared | 
         "train_windows": windows,
         "columns": [{"name": c.name, "use": c.use, "samples": list(c.samples)} for c in inputs.columns],
         "labels": list(inputs.labels),
+        "models": [one.to_dict() for one in models],
         "transfer_rows": amounts.transfer if amounts else None,
         "windows_estimated": amounts is not None and not amounts.exact and TASKS[spec.task].spans,
         "steps": _steps_range(spec, baseline, windows),
@@ -150,9 +155,11 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
             if planned["distinct"] is None
             else f"{planned['distinct']:,} different ones exist"
         ),
+        "time": time_text(spec, planned["time"]) if planned.get("time") else UNTIMED,
         "hours": f"no new trial after {spec.budget.hours:g}" if spec.budget.hours else "no limit",
         "baseline": _baseline_text(spec, sizes) or unknown,
         "sizes": f"{fmt.exact(smallest)} to {fmt.exact(largest)} parameters" if smallest else unknown,
+        **{one["key"]: model_words(one) for one in planned["models"]},
         "examples": unknown if planned["train_examples"] is None else _examples_text(planned),
         **_transfer_facts(spec, planned),
         "steps a trial": unknown if steps is None else _steps_text(steps),
@@ -174,8 +181,6 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         facts["teacher in the step"] = step_words(planned["teacher_in_step"], unknown)
     if planned["layer_stages"]:
         facts["stages"] = stage_words(planned["layer_stages"])
-    if planned.get("time"):
-        facts["time"] = time_text(spec, planned["time"])
     if planned.get("memory"):
         facts["memory"] = memory_text(spec, planned["memory"], main_memory(spec))
     if sizes["refused"]:
@@ -208,7 +213,8 @@ def _column_text(column: Mapping[str, Any]) -> str:
 def _baseline_text(spec: StudySpec, sizes: Mapping[str, Any]) -> str:
     if spec.baseline is None:
         return "none: the file has no [baseline], whose settings trial 0 would have"
-    return f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else ""
+    exact = f"{fmt.exact(sizes['baseline'])} parameters" if sizes["baseline"] else ""
+    return exact and f"{exact}; trial 0, which the others are compared with"
 
 
 def _steps_text(steps: Mapping[str, int | None]) -> str:
@@ -267,7 +273,7 @@ def _scratch_teacher(teacher: TeacherSpec, data: DataSpec) -> Shape:
 
 def _config_json(model: str, revision: str, say: Callable[[str], None]) -> dict[str, Any] | None:
     folder = Path(model).expanduser()
-    path = folder / "config.json" if folder.is_dir() else _from_hub(model, revision, say)
+    path = folder / "config.json" if folder.is_dir() else hub_file(model, "config.json", revision, say)
     if path is None:
         return None
     try:
@@ -277,38 +283,6 @@ def _config_json(model: str, revision: str, say: Callable[[str], None]) -> dict[
             f"{path} cannot be read as JSON: {error}", hint="Give a folder that holds a saved model."
         ) from error
     return found if isinstance(found, dict) else None
-
-
-def _from_hub(model: str, revision: str, say: Callable[[str], None]) -> Path | None:
-    """config.json out of the hub's cache, else from the hub; a single attempt, because a plan works without it."""
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    problem = ""
-    try:
-        cached = try_to_load_from_cache(model, "config.json", revision=revision or None)
-        if isinstance(cached, str):
-            return Path(cached)
-        problem = _unreachable()
-        if not problem:
-            return Path(hf_hub_download(model, "config.json", revision=revision or None))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        problem = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    say(f"warning: config.json of {model} cannot be downloaded from the hub, so sizes are unknown: {problem}")
-    return None
-
-
-def _unreachable() -> str:
-    """Why the hub cannot be asked, empty when it can. The hub's own client would retry for half a minute."""
-    from huggingface_hub import constants, get_session
-
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    try:
-        get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
-    except Exception as error:  # noqa: BLE001  the http client's errors are its own and change with it; all mean the same
-        return f"{constants.ENDPOINT} does not respond: {error}"
-    return ""
 
 
 # --------------------------------------------------------------------------------------------------------- steps, disk

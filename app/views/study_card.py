@@ -11,10 +11,12 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.trial_columns import value_of
 from bertdistill.app.views.view import StudyView, chart_axes, with_spread
 from bertdistill.engine.analysis.outcomes import ROUNDING
+from bertdistill.engine.study.outline import LOG, PROGRAM
 from bertdistill.engine.tasks.table import METRICS
-from bertdistill.store.rows import Trial
+from bertdistill.store.rows import StudyState, Trial
 
 SEPARATOR = " · "
+ENDED_KEYS = ("promote", "analysis", "settings", "copy")
 MOST_RUNNING = 3
 WITHIN = 1.0
 """Points of the teacher's score within which a student counts as good as it."""
@@ -42,6 +44,24 @@ def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     yield "time", fmt.duration(view.study.busy_seconds) if view.study.busy_seconds else ""
     yield "note", view.outline.note
     yield "problem", view.study.diagnosis or view.weak_teacher
+
+
+def ended_words(view: StudyView, keys: Mapping[str, str]) -> str:
+    """What came of a search that is complete, and what to do next, in a line; empty for any other study.
+
+    `keys` are those of the actions `ENDED_KEYS`.
+    """
+    if view.study.state != StudyState.COMPLETE or view.study.kind == LOG:
+        return ""
+    if not view.frontier:
+        return f"The search is complete, but no trial meets every threshold: {keys['settings']} changes them."
+    size, score = chart_axes(view)
+    best = safe_line(_trial_words(view, best_trial(view), score, size), 120)
+    promotes = f"{keys['promote']} promotes the trial under the cursor, " if view.study.kind != PROGRAM else ""
+    return (
+        f"The search is complete. Best: {best}. "
+        f"Next: {promotes}{keys['analysis']} analyses all trials, {keys['copy']} writes a report."
+    )
 
 
 def best_trial(view: StudyView) -> Trial:

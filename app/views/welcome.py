@@ -7,7 +7,7 @@ from bertdistill.app.draw.canvas import Drawing, Look
 from bertdistill.app.draw.plane import Point, frontier_drawing
 from bertdistill.app.text.format import arrow, count
 
-PURPOSE = "A study finds out how small a student of a large model can be, and what that costs."
+PURPOSE = "This program trains small copies of a large language model on your data and shows how small is good enough."
 WAYS = (
     ("demo", "Watch a demo", "no data and no network needed: about three minutes"),
     ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),
@@ -16,7 +16,7 @@ WAYS = (
 """Key, words, and what it needs."""
 STEPS = {
     "demo": "a form with its plan opens; f5 starts it, and its frontier fills up while you watch",
-    "own": "give its path; task, teacher, search space and budget are proposed, with minutes and disk; f5 starts it",
+    "own": "give its path; task, teacher, search space and budget are proposed, with what they take; f5 starts it",
     "file": "choose one; it is checked, and its plan says what it will take; f5 starts it",
 }
 TITLE = "An example: sentiment in 40 trials"
@@ -34,9 +34,9 @@ _EXAMPLE = (
 
 
 def welcome_facts(key: str) -> list[tuple[str, str]]:
-    """What this way to begin needs, what happens then, and what a study is for."""
+    """What this way to begin needs, and what happens then."""
     needs = next((words for name, _, words in WAYS if name == key), "")
-    facts = [("needs", needs), ("then", STEPS.get(key, "")), ("purpose", PURPOSE)]
+    facts = [("needs", needs), ("then", STEPS.get(key, ""))]
     return [(name, words) for name, words in facts if words]
 
 

@@ -69,9 +69,9 @@ def steps_text(steps: tuple[Step, ...], *, ascii_only: bool = False) -> Text:
     return text
 
 
-def report(row: Mapping[str, Any], version: ModelVersion, *, ascii_only: bool = False) -> Group:
-    """Facts, the table of scores and what was measured; `row` is that of `models --json`."""
-    parts: list[RenderableType] = [_facts(row, version, ascii_only=ascii_only)]
+def report(row: Mapping[str, Any], version: ModelVersion, missed: str = "", *, ascii_only: bool = False) -> Group:
+    """Facts, the table of scores and what was measured; `row` is that of `models --json`, `missed` are thresholds."""
+    parts: list[RenderableType] = [_facts(row, version, missed, ascii_only=ascii_only)]
     if scores := _score_names(version):
         parts += [Text(""), _scores(version, scores)]
         parts += [Text(""), gaps] if (gaps := _optimism(version, scores)) else []
@@ -85,11 +85,12 @@ def report(row: Mapping[str, Any], version: ModelVersion, *, ascii_only: bool = 
     return Group(*parts)
 
 
-def _facts(row: Mapping[str, Any], version: ModelVersion, *, ascii_only: bool) -> Table:
+def _facts(row: Mapping[str, Any], version: ModelVersion, missed: str, *, ascii_only: bool) -> Table:
     found = version.report
     facts = {
         "state": state_words(version.state, forced=row["forced"], ascii_only=ascii_only),
         "why": version.detail,
+        "misses": missed,
         "from": f"trial #{row['trial']} of {row['study']}",
         "aliases": ", ".join(row["aliases"]),
         "note": version.note,

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 
+from rich.cells import cell_len
+from rich.segment import Segment
 from rich.text import Text
 from textual.containers import Horizontal, VerticalScroll
+from textual.strip import Strip
 from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import LONGEST_LINE, safe_line
 from bertdistill.app.views.configs import completion
 from bertdistill.app.views.study_form import Field
@@ -26,6 +30,16 @@ class PathSuggester(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         return await asyncio.to_thread(completion, value)
+
+
+class Value(Input):
+    """The value of a line. Of a path that is too long it shows the end, with its name, until it is typed in."""
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        if y or self.has_focus or "/" not in self.value or cell_len(self.value) <= width:
+            return super().render_line(y)
+        return Strip([Segment(fmt.end_of_path(self.value, width), self.rich_style)]).extend_cell_length(width + 1)
 
 
 class Form(VerticalScroll, can_focus=False, inherit_bindings=False):
@@ -55,7 +69,7 @@ def field_line(field: Field, value: str, longest: int) -> Widget:
     """
     default = f"{field.key.default} by default" if field.key.default else "empty"
     name = field.key.name
-    field_input = Input(
+    field_input = Value(
         value,
         name=name,
         classes="value",

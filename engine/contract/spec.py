@@ -50,6 +50,11 @@ class DataSpec:
     report_split: str = key("validation", help="Hub split used as report split; only promotions read it.")
     train: str = key("", help="Local training file: SQuAD JSON, CSV, TSV, JSONL, or lines of text;label.")
     report: str = key("", help="Local file used as report split; only promotions read it.")
+    header: str = key(
+        "auto",
+        help="Whether the first row of CSV, TSV and text;label files names their columns; auto: judged by its cells.",
+        choices=("auto", "yes", "no"),
+    )
     search_fraction: float = key(
         0.1, help="Fraction of the training data held out as the validation split.", low=0.005, high=0.5
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import difflib
 import gzip
 import io
+import itertools
 import json
 import lzma
 import re
@@ -34,6 +36,9 @@ NOT_READ = {
 LARGEST = 8 << 30
 """Maximum number of decompressed bytes: a small file can expand to any size."""
 
+MOST_NAMES = 1000
+"""Names in a folder that a mistyped one is compared with."""
+
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -53,8 +58,27 @@ def source_file(data: DataSpec, part: Part) -> Path:
         raise ConfigError(f"data.{part} is empty. Set it to a local file, or set data.hub to a dataset.")
     path = Path(named)
     if not path.is_file():
-        raise ConfigError(f"{path} (data.{part}) is not a file. Correct the path.")
+        raise ConfigError(f"{path} (data.{part}) is not a file. {did_you_mean(path) or 'Correct the path.'}")
     return path
+
+
+def did_you_mean(path: Path) -> str:
+    """`Did you mean films.csv?` for a path that is not there; of a folder that is missing the whole path.
+
+    Empty if nothing is alike.
+    """
+    missing = path
+    while missing.parent != missing and not missing.parent.is_dir():
+        missing = missing.parent
+    try:
+        names = {entry.name.casefold(): entry for entry in itertools.islice(missing.parent.iterdir(), MOST_NAMES)}
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(missing.name.casefold(), names, 1, 0.6)
+    if not close:
+        return ""
+    near = names[close[0]]
+    return f"Did you mean {near.name if missing == path else near}?"
 
 
 def kind(path: Path) -> str:

@@ -49,6 +49,8 @@ class Table:
     """Names of integer labels, if the Hub dataset defines them."""
     notices: tuple[str, ...] = ()
     """What the user should know about how the file was read."""
+    unsure: tuple[str, ...] = ()
+    """The first row of the file, if it may be the header or an example; `names` say what it was taken for."""
 
 
 def file_table(data: DataSpec, part: Part) -> Table:
@@ -64,12 +66,17 @@ def table_of(path: Path, source: str, data: DataSpec) -> Table:
     if kind(path) not in readers:
         raise ConfigError(f"{source}: classification reads .csv, .tsv, .jsonl, .json and .txt files, plain or .gz.")
     rows = readers[kind(path)](path, source)
-    known = bool(rows) and _has_known_header(rows, data)
-    if known or _has_unknown_header(rows):
-        names = tuple(cell.strip() for cell in rows[0])
-        notice = f"{source}: its first row is taken as the header: {', '.join(names)}"
-        return Table(names, rows[1:], notices=() if known else (notice,))
-    return Table(("text", "label") if kind(path) == ".txt" else (), rows)
+    headed, sure = _header(rows, data)
+    unsure = () if sure else tuple(cell.strip() for cell in rows[0])
+    notices = () if sure else (_assumed(source, unsure, headed=headed),)
+    if headed:
+        return Table(tuple(cell.strip() for cell in rows[0]), rows[1:], notices=notices, unsure=unsure)
+    return Table(("text", "label") if kind(path) == ".txt" else (), rows, notices=notices, unsure=unsure)
+
+
+def nothing_below(table: Table) -> str:
+    """Why a table without rows has none, for the end of a sentence; empty if its file is."""
+    return f": its only row is taken as the header, {', '.join(table.names)}" if table.names else ""
 
 
 def cell_text(value: Any) -> str:
@@ -97,6 +104,31 @@ def is_categorical(cells: Sequence[str]) -> bool:
 # ------------------------------------------------------------------------------------------------------------- headers
 
 
+def _header(rows: Rows, data: DataSpec) -> tuple[bool, bool]:
+    """Whether the first row names the columns, and whether that is certain."""
+    if data.header != "auto" or not rows:
+        return bool(rows) and data.header == "yes", True
+    if _has_known_header(rows, data):
+        return True, True
+    alone = len(rows) == 1 and len(rows[0]) > 1 and _could_be_names(rows[0])  # a file that was never filled
+    return alone or _has_unknown_header(rows), _is_example(rows)
+
+
+def _is_example(rows: Rows) -> bool:
+    """A first row with a cell that stands again in its column, or with a number above numbers."""
+    return any(
+        _recurs(rows, column) or (len(rows) > 1 and all(is_number(row[column].strip()) for row in rows))
+        for column in range(len(rows[0]))
+    )
+
+
+def _assumed(source: str, first: Sequence[str], *, headed: bool) -> str:
+    row = ", ".join(cell[:LONGEST_NAME] for cell in first)
+    if headed:
+        return f'{source}: its first row is taken as the header: {row}. If it is an example, set data.header = "no"'
+    return f'{source}: its first row is read as an example: {row}. If it names the columns, set data.header = "yes"'
+
+
 def _has_known_header(rows: Rows, data: DataSpec) -> bool:
     """A first row with a common or configured name that is not a value of its column."""
     first = [cell.strip().casefold() for cell in rows[0]]
@@ -117,15 +149,19 @@ def _has_unknown_header(rows: Rows) -> bool:
     """A first row of short words that occur nowhere else, at least one above a column with repeated values."""
     if len(rows) <= FEW_ROWS:
         return False
-    first = [cell.strip() for cell in rows[0]]
+    columns = range(len(rows[0]))
+    if not _could_be_names(rows[0]) or any(_recurs(rows, column) for column in columns):
+        return False
+    return any(is_categorical([row[column] for row in rows[1:]]) for column in columns)
+
+
+def _could_be_names(row: Sequence[str]) -> bool:
+    """Short, different words."""
+    first = [cell.strip() for cell in row]
     named = first[1:] if not first[0] else first  # pandas leaves the name of its index column empty
     if len(set(named)) < len(named) or not named:
         return False
-    if any(not name or is_number(name) or len(name) > LONGEST_NAME for name in named):
-        return False
-    if any(_recurs(rows, column) for column in range(len(first))):
-        return False
-    return any(is_categorical([row[column] for row in rows[1:]]) for column in range(len(first)))
+    return all(name and not is_number(name) and len(name) <= LONGEST_NAME for name in named)
 
 
 def _recurs(rows: Rows, column: int) -> bool:

@@ -27,8 +27,8 @@ FEWEST = 30
 """Examples below which nothing is held out: a tenth of them would say nothing."""
 SEED = 1
 Example = TypeVar("Example")
-_Parts = tuple[str, list[str], list[int], tuple[str, str, str]]
-"""Suffix, contents and counts of both files; the columns of text, second text and label."""
+_Parts = tuple[str, list[str], list[int], tuple[str, str, str], tuple[str, ...]]
+"""Suffix, contents and counts of both files; the columns of text, second text and label; notices."""
 
 
 def hold_out(data: DataSpec, folder: Path, name: str) -> tuple[DataSpec, str]:
@@ -40,13 +40,14 @@ def hold_out(data: DataSpec, folder: Path, name: str) -> tuple[DataSpec, str]:
     parts = _questions(data) if holds_questions(data) else _texts(data)
     if parts is None:
         return data, ""
-    suffix, written, counts, columns = parts
+    suffix, written, counts, columns, notices = parts
     digest = hashlib.sha256("".join(written).encode()).hexdigest()[:8]  # data that changed is another pair of files
     paths = [folder / f"{name}-{digest}.{part}{suffix}" for part in ("train", "report")]
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path, text in zip(paths, written, strict=True):
         path.write_text(text, encoding="utf-8")
     words = f"{counts[1]:,} of {sum(counts):,} examples are held out for the report, in {paths[1].name}"
+    words = "; ".join((words, *notices))  # nobody reads the data itself again
     text, pair, label = columns
     found = replace(data, text_column=text, text_pair_column=pair, label_column=label)
     return replace(found, train=str(paths[0]), report=str(paths[1])), words
@@ -68,16 +69,16 @@ def _texts(data: DataSpec) -> _Parts | None:
     sides = _split(rows, lambda row: row[names[at.text]])
     written = ["".join(f"{_json(row)}\n" for row in side) for side in sides]
     columns = (names[at.text], "" if at.pair is None else names[at.pair], names[at.label])
-    return ".jsonl", written, [len(side) for side in sides], columns
+    return ".jsonl", written, [len(side) for side in sides], columns, table.notices
 
 
 def _questions(data: DataSpec) -> _Parts | None:
-    rows = file_questions(data, "train")[0]
+    rows, notices = file_questions(data, "train")
     if len(rows) < FEWEST:
         return None
     sides = _split(rows, lambda row: row.context)
     written = [_json(_squad(side)) for side in sides]
-    return ".json", written, [len(side) for side in sides], ("", "", "")
+    return ".json", written, [len(side) for side in sides], ("", "", ""), tuple(notices)
 
 
 def _split(rows: Sequence[Example], key: Callable[[Example], Hashable]) -> tuple[list[Example], list[Example]]:

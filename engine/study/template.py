@@ -19,7 +19,7 @@ from bertdistill.engine.data.columns import describe, find_columns, half_read
 from bertdistill.engine.data.files import kind, source_file, source_name
 from bertdistill.engine.data.labels import found_labels, label_texts
 from bertdistill.engine.data.questions import QAExample, file_questions
-from bertdistill.engine.data.tables import cell_text, file_table
+from bertdistill.engine.data.tables import cell_text, file_table, nothing_below
 from bertdistill.engine.study.sections import read_dataclass
 from bertdistill.engine.study.study_text import parse_override, write_toml
 from bertdistill.engine.tasks.question_answering import QUESTION_ANSWERING
@@ -49,6 +49,14 @@ class Template:
 
     text: str
     guesses: tuple[str, ...]
+
+
+class HeaderUnclear(ConfigError):
+    """The first row may be the header or an example; `headed` is what is likelier."""
+
+    def __init__(self, source: str, first: Sequence[str], second: Sequence[str], *, headed: bool) -> None:
+        super().__init__(f"{source}: set data.header", hint="yes if its first row names the columns, no if not.")
+        self.first, self.second, self.headed = tuple(first), tuple(second), headed
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,17 @@ def study_template(data: DataSpec, name: str) -> Template:
     return Template(_text(facts, name, length), tuple(guesses))
 
 
+def clear_header(data: DataSpec) -> None:
+    """Raise HeaderUnclear if only a person can say what the first row of the training file is."""
+    if kind(source_file(data, "train")) not in (".csv", ".tsv", ".txt"):
+        return
+    table = file_table(data, "train")
+    headed = table.names == table.unsure
+    below = table.rows if headed else table.rows[1:]
+    if table.unsure and below:
+        raise HeaderUnclear(source_name(data, "train"), table.unsure, list(map(str, below[0])), headed=headed)
+
+
 def holds_questions(data: DataSpec) -> bool:
     """Whether it is SQuAD JSON: classification files are JSON too."""
     if kind(source_file(data, "train")) not in (".json", ".jsonl"):
@@ -143,7 +162,7 @@ def _texts(data: DataSpec) -> _Facts:
     source = source_name(data, "train")
     table = file_table(data, "train")
     if not table.rows:
-        raise ConfigError(f"{source} contains no examples", hint="correct the path or the file")
+        raise ConfigError(f"{source} contains no examples{nothing_below(table)}", hint="correct the path or the file")
     try:
         at = find_columns(table, data, source)
     except ConfigError as error:
@@ -205,6 +224,8 @@ def _text(facts: _Facts, name: str, length: int) -> str:
         report = 'report = ""  # required: a file of the same form that no training sees; only promotions read it'
     lines = [f"train = {_value(data.train)}  # {facts.about}", report]
     lines += [f"{key} = {_value(getattr(data, key))}" for key in COLUMNS if getattr(data, key)]
+    if data.header != "auto" and kind(Path(data.train)) not in (".json", ".jsonl"):
+        lines.append(f"header = {_value(data.header)}  # whether the first row names the columns")
     if data.labels:
         lines.append(f"labels = {_value(data.labels)}")
     if facts.task == QUESTIONS:

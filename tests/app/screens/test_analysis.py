@@ -149,7 +149,7 @@ def finish(session: Writing, trial_id: int = 7, exact: float = 92.0) -> None:
 async def test_importance_says_what_it_rests_on(ws: Workspace, importances: Child) -> None:
     """A share and a bar a parameter, the feasible trials, and the caution of the objective under the cursor."""
     async with playing(ws, AnalysisScreen("demo")) as pilot:
-        await shown(pilot, "Importance: PED-ANOVA")
+        await shown(pilot, "by PED-ANOVA")
         await until(pilot, lambda: row(pilot, "layers"), "the shares")
         assert row(pilot, "layers").startswith("layers 75% ███")
         assert row(pilot, "learning_rate").endswith("active in 3")

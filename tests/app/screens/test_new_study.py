@@ -15,7 +15,7 @@ from textual.widgets import Button, Input
 
 from bertdistill.app.keymap import of
 from bertdistill.app.screens import new_study
-from bertdistill.app.screens.dialogues import Ask, Confirm, CopyDialogue
+from bertdistill.app.screens.dialogues import Ask, Choice, Confirm, CopyDialogue
 from bertdistill.app.screens.new_study import OWN_DATA, NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
@@ -497,6 +497,41 @@ async def test_a_column_that_is_not_clear_is_asked_for(ws: Workspace, tmp_path: 
         await pilot.press(*"mood", "enter")
         await laid_out(pilot, screen)
         assert "mood" == value(screen, "data.label_column")
+
+
+async def test_an_unclear_header_is_asked_for_and_the_draft_is_found_again(ws: Workspace, tmp_path: Path) -> None:
+    """The likelier answer has the cursor; what was left is in the list, under the cursor, and said."""
+    rows = [f"{n},a text that is long {n},{'joy' if n % 2 else 'fear'}" for n in range(60)]
+    (tmp_path / "moods.csv").write_text("\n".join(["id,message,mood", *rows]))
+    screen = NewStudyScreen(OWN_DATA)
+    async with playing(ws, screen) as pilot:
+        await shown(pilot, "ype the path of")
+        screen.query_one("#path", Input).value = str(tmp_path / "mods.csv")
+        await pilot.press("enter")
+        await shown(pilot, "Did you mean moods.csv?")
+        screen.query_one("#path", Input).value = str(tmp_path / "moods.csv")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Choice), "the question")
+        await shown(pilot, "1: id, message, mood")
+        await shown(pilot, "2: 0, a text that is long 0, fear")
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        assert ("message", "mood") == (value(screen, "data.text_column"), value(screen, "data.label_column"))
+        await shown(pilot, ".report.jsonl ")  # the end of a long path
+        line(screen, "budget.trials").value = "3"
+        await pilot.press("f4")
+        await shown(pilot, "moods.toml is in the list, with what you typed: enter returns to its form.")
+        table = screen.query_one("#configs", LineTable)
+        await until(pilot, lambda: str(table.cursor_key).endswith("studies/moods.toml"), "the draft in the list")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("n")
+        await shown(pilot, "enter returns to its form")
+        await pilot.press("enter")
+        await laid_out(pilot, screen)
+        assert "3" == value(screen, "budget.trials")
+        await pilot.press("f4", "escape", "y")
+        await told(pilot, "moods.toml is kept in the workspace: n lists it.")
 
 
 async def test_data_that_cannot_be_read_is_refused(ws: Workspace, tmp_path: Path) -> None:

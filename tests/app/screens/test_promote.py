@@ -97,14 +97,19 @@ async def test_a_mismatch_is_refused_and_taken_by_force(bench: Make, tmp_path: P
 
 
 async def test_leaving_stops_nothing(bench: Make, tmp_path: Path) -> None:
-    """Escape says that it continues; reopening shows how far it is; n starts over."""
+    """Escape says that it continues; reopening shows how far it is; n starts over. A missed threshold is said before,
+    in the question and after."""
     hold = tmp_path / "hold"
     hold.touch()
     of = bench(ONE)
     behave(tmp_path, hold_promotion=str(hold))
+    actions.set_threshold(of.workspace, "toy", "accuracy", 99.9, who="ada")
     async with playing(of.workspace, PromoteScreen("toy", 0)) as pilot:
+        await shown(pilot, "! enter creates toy:1 of the best")
+        await shown(pilot, "below the threshold 99.90")
         await pilot.press("f5")
         await shown(pilot, "Promote it")
+        await shown(pilot, "It misses a limit of the study")
         await pilot.press("y")
         await shown(pilot, "2 ▶ running")
         await pilot.press("escape")
@@ -115,6 +120,7 @@ async def test_leaving_stops_nothing(bench: Make, tmp_path: Path) -> None:
         assert not again.check_action("another", ())
         hold.unlink()
         await until(pilot, lambda: state_of(again) == "verified", "the verdict")
+        await shown(pilot, "It misses a limit of the study: accuracy")
         await pilot.press("n")
         await shown(pilot, "enter creates toy:2 of the best checkpoint")
         await shown(pilot, "Promoted before: toy:1 verified")

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from bertdistill.app.keymap import ids
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.tour import HINTS, Tour
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
 
@@ -53,6 +54,15 @@ async def test_no_key_of_the_list_is_taken(ws: Workspace, tmp_path: Path, size: 
         await pilot.press("backspace")
         await until(pilot, lambda: "Hint" not in words_on(pilot), "no hint")
         assert not tour(pilot).is_due
+
+
+async def test_hints_are_there_before_the_first_trial(
+    ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the data is prepared there is time to read them."""
+    monkeypatch.setattr(StudyView, "frontier", [])
+    async with playing(ws, StudyScreen("demo"), state=tmp_path) as pilot:
+        await shown(pilot, "Hint 1 of 4")
 
 
 def test_hints_name_keys_that_are_there() -> None:

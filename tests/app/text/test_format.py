@@ -186,3 +186,17 @@ def test_a_spread_has_the_digits_of_its_metric(name: str, value: float, shown: s
 def test_losses_below_each_other_can_be_compared(value: float, shown: str) -> None:
     """As many decimals for each; a tiny one keeps its digits."""
     assert shown == fmt.loss(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "width", "shown"),
+    [
+        ("/a/b.csv", 8, "/a/b.csv"),
+        ("/long/folder/b.csv", 8, "…r/b.csv"),
+        ("/a/本本.csv", 8, "…本.csv"),
+        ("/a/b", 0, "…"),
+    ],
+)
+def test_the_end_of_a_path_has_its_name(path: str, width: int, shown: str) -> None:
+    """Where it does not fit; wide characters take two cells."""
+    assert shown == fmt.end_of_path(path, width)

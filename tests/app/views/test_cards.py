@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from bertdistill.app.views.study_card import smaller, study_card
+from dataclasses import replace
+
+from bertdistill.app.views.study_card import ENDED_KEYS, ended_words, smaller, study_card
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import read_view
 from bertdistill.store.db import Database
+from bertdistill.store.rows import StudyState
 
 
 def test_a_study_in_a_few_facts(db: Database) -> None:
@@ -15,6 +18,19 @@ def test_a_study_in_a_few_facts(db: Database) -> None:
     assert "#6 50%" == facts["running"]
     assert facts["covered"].startswith("0.577 of the plane")
     assert "problem" not in facts
+
+
+def test_a_search_that_ended_says_what_is_next(db: Database) -> None:
+    """Its best trial and the keys; while it runs, nothing; without a feasible trial, what to change."""
+    view = read_view(db, "demo")
+    keys = {name: name for name in ENDED_KEYS}
+    assert "" == ended_words(view, keys)
+    ended = replace(view, study=replace(view.study, state=StudyState.COMPLETE))
+    words = ended_words(ended, keys)
+    assert words.startswith("The search is complete. Best: #0 · 90.00 · 120k. Next: promote promotes the trial under")
+    assert words.endswith("analysis analyses all trials, copy writes a report.")
+    assert "promote" not in ended_words(replace(ended, study=replace(ended.study, kind="program")), keys)
+    assert "settings changes them" in ended_words(replace(ended, trials=()), keys)
 
 
 def test_a_complete_trial_in_a_few_facts(db: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 from bertdistill.app.views.configs import checked_path, comment, completion, find_configs, find_data, own_study
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.study.config import load_study
+from bertdistill.engine.study.template import HeaderUnclear
 
 
 def test_the_demos_come_first_and_other_toml_is_left_out(tmp_path: Path) -> None:
@@ -98,3 +99,25 @@ def test_data_files_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "c.csv").mkdir()
     assert ["a.csv", "b.tsv"] == [config.name for config in find_data(tmp_path)]
     assert [] == find_data(tmp_path / "none")
+
+
+def test_a_header_that_may_be_an_example_is_for_a_person_to_say(tmp_path: Path) -> None:
+    """Either answer loses nothing: a row more or less, and its label with it; a header alone is no data."""
+    data, folder = tmp_path / "moods.csv", tmp_path / "studies"
+    rows = "".join(f"a text of {n} words,{'joy' if n % 2 else 'fear'}\n" for n in range(60))
+    data.write_text(f"fine words,calm\n{rows}")
+    with pytest.raises(HeaderUnclear) as unclear:
+        own_study(data, folder)
+    assert (("fine words", "calm"), ("a text of 0 words", "fear")) == (unclear.value.first, unclear.value.second)
+    assert unclear.value.headed
+    labels = {
+        word: load_study(own_study(data, folder, [f"data.header={word}"])[0], ()).data.labels for word in ("yes", "no")
+    }
+    assert {"yes": ["fear", "joy"], "no": ["calm", "fear", "joy"]} == labels
+    (tmp_path / "test.csv").write_text(data.read_text())
+    (tmp_path / "train.csv").write_text(data.read_text())
+    kept = load_study(own_study(tmp_path / "train.csv", folder, ["data.header=no"])[0], ()).data
+    assert (("no", "1"), ["calm", "fear", "joy"]) == ((kept.header, kept.label_column), kept.labels)
+    data.write_text("id,message,mood\n")
+    with pytest.raises(ConfigError, match="no examples: its only row is taken as the header, id, message, mood"):
+        own_study(data, folder)

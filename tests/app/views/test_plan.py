@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.fakes import study_spec
 
+from bertdistill.app.views import hub_models
 from bertdistill.app.views.plan import make_plan, plan_text
 from bertdistill.engine.contract.errors import ConfigError
 from bertdistill.engine.contract.facts import Prepared
@@ -256,20 +257,29 @@ def test_a_start_model_is_looked_at_too(spec: StudySpec, tmp_path: Path) -> None
         make_plan(dataclasses.replace(spec, student=init), say=lambda text: None)
 
 
+@pytest.mark.parametrize("offline", [False, True])
 def test_unreachable_hub_is_said_and_the_rest_printed(
-    spec: StudySpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    spec: StudySpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, offline: bool
 ) -> None:
-    """Without network the sizes are unknown, and everything else still is told."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    """Without network the sizes are unknown, and everything else still is told; with it switched off, the study
+    could not run."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(hub_models, "_no_answer", lambda endpoint: "no route")
     said: list[str] = []
     remote = dataclasses.replace(spec, teacher=TeacherSpec(model="nobody/nothing"))
+    if offline:
+        with pytest.raises(ConfigError, match=r"teacher\.model = 'nobody/nothing' is not in the cache"):
+            make_plan(remote, say=said.append)
+        return
     planned = make_plan(remote, say=said.append)
     assert planned["sizes"]["baseline"] is None
     assert {"baseline": 2, "least": 2, "most": 2} == planned["steps"]
     assert any("config.json of nobody/nothing cannot be downloaded from the hub" in line for line in said)
-    assert "baseline unknown until the models and data can be read" in " ".join(plan_text(remote, planned).split())
+    text = " ".join(plan_text(remote, planned).split())
+    assert "baseline unknown until the models and data can be read" in text
+    assert "teacher.model nobody/nothing: not on this machine, and cannot be downloaded now (no route)" in text
+    assert "time known once the first trial has ended" in text
 
 
 def test_disk_grows_with_the_budget(spec: StudySpec) -> None:

@@ -46,3 +46,21 @@ def test_forms_that_are_not_read_are_named(tmp_path: Path, magic: bytes) -> None
 def test_the_layout_is_named_before_the_compression() -> None:
     """`train.jsonl.gz` holds JSON Lines."""
     assert [".jsonl", ".csv", ".tsv"] == [files.kind(Path(name)) for name in ("a.jsonl.gz", "a.b.CSV", "t.tsv.xz")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("film.csv", "films.csv"),
+        ("FILMS.CVS", "films.csv"),
+        ("dta/films.csv", "{}/data"),
+        ("zzz", ""),
+        ("data/x/y", ""),
+    ],
+)
+def test_a_mistyped_path_is_like_one_that_is_there(tmp_path: Path, typed: str, near: str) -> None:
+    """Of a path into a folder that is missing, the folder."""
+    (tmp_path / "films.csv").touch()
+    (tmp_path / "data").mkdir()
+    wanted = f"Did you mean {near.format(tmp_path)}?" if near else ""
+    assert wanted == files.did_you_mean(tmp_path / typed)

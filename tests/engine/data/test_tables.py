@@ -72,3 +72,31 @@ def test_quotation_marks_of_a_tsv_are_quoting_only_by_the_rules(tmp_path: Path, 
     """R and pandas quote cells; GLUE's files hold stray marks that belong to the text."""
     found = table(tmp_path, content, "d.tsv")
     assert (("sentence", "label"), texts) == (found.names, [row[0] for row in found.rows])
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "unsure"),
+    [
+        ([("id", "words", "mood")], ("id", "words", "mood"), True),
+        ([("words", "mood"), ("good food", "joy"), ("bad food", "fear")], (), True),
+        ([("Words", "Kind"), *BODY], ("Words", "Kind"), True),
+        ([("good food", "dread"), *[(f"food {n}", "joy" if n % 2 else "fear") for n in range(6)]], None, True),
+        ([("a" * 50, "mood"), *[(f"food {n}", "joy" if n % 2 else "fear") for n in range(6)]], (), True),
+        ([("text", "mood"), ("good", "joy"), ("bad", "fear")], ("text", "mood"), False),
+        ([("good food", "joy"), ("bad food", "fear"), ("no food", "joy")], (), False),
+        ([("7", "x"), ("8", "a"), ("9", "b"), ("10", "a"), ("11", "b")], (), False),
+    ],
+)
+def test_a_first_row_that_may_be_either_is_told(
+    tmp_path: Path, rows: list[tuple[str, ...]], names: tuple[str, ...] | None, unsure: bool
+) -> None:
+    """Only a name that is usual, a cell that stands again and a number above numbers leave no doubt; the key
+    `header` decides."""
+    found = table(tmp_path, csv(*rows))
+    assert (names is None or names == found.names, rows[0] if unsure else ()) == (True, found.unsure)
+    assert [f'set data.header = "{"no" if found.names else "yes"}"' in notice for notice in found.notices] == (
+        [True] if unsure else []
+    )
+    as_names, as_example = (table(tmp_path, csv(*rows), header=word) for word in ("yes", "no"))
+    assert (rows[0], len(rows) - 1, ()) == (as_names.names, len(as_names.rows), as_names.notices)
+    assert ((), len(rows), ()) == (as_example.names, len(as_example.rows), as_example.notices)
