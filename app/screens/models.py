@@ -53,6 +53,14 @@ COLUMNS = (
     Column("trial", "trial", 16),
     Column("made", "made", 11),
 )
+BESIDE = (
+    Column("model", "model", 11, grow=True, most=40),
+    Column("state", "state", 15),
+    Column("score", "report score", 15),
+    Column("aliases", "aliases", 10),
+    *COLUMNS[4:],
+)
+"""The columns beside the report: the first four are whole in the usual window, and the report says the others."""
 LATENCIES = ("latency_cpu_ms", "latency_ms")
 """Versions from before CPU time was measured have only the wall time."""
 PANES = ("models", "details")
@@ -158,7 +166,8 @@ a model something, next to its teacher.
         self.header(Text.assemble(("Models  ", "bold"), f"{count} {'version' if count == 1 else 'versions'}"))
         table = self.query_one("#models", LineTable)
         empty = "No model yet. Open a study, choose a trial and press P to promote it."
-        table.show(COLUMNS, [model_table_row(one, ascii_only=self.ui.ascii_only) for one in news.models], empty=empty)
+        columns = BESIDE if self.inspected else COLUMNS
+        table.show(columns, [model_table_row(one, ascii_only=self.ui.ascii_only) for one in news.models], empty=empty)
         entitle(table, title="Versions, newest first")
         self._show_details(news)
         self.refresh_keys()
@@ -190,11 +199,11 @@ a model something, next to its teacher.
         self.at_rest(self.follow)
 
     def follow(self) -> None:
-        """Show the version that the cursor has come to."""
+        """Show the version that the cursor has come to, and the columns that fit."""
+        if self.news is not None:
+            self.show(self.news)
         model = self.chosen
         self._chosen = model.name if model else ""
-        if self.news is not None:
-            self._show_details(self.news)
         self.query_one("#details").scroll_home(animate=False)
         self.refresh_keys()
         self.ui.look_again()  # for its card
