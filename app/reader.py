@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bertdistill.app.text.format import value_of
 from bertdistill.app.views.alerts import Glance
 from bertdistill.app.views.curves import PREPARATION, GrowingCurve, TrialCurve
 from bertdistill.app.views.view import StudyView, make_view
@@ -280,7 +281,8 @@ class Reader:
 def _losses(session: Reading, study_id: int, trials: Sequence[Trial]) -> dict[int, float]:
     numbers = {t.id: t.number for t in trials if t.id is not None}
     found = reads.last_values(session, study_id, LOSS, list(numbers))
-    return {numbers[trial_id]: value for trial_id, value in found.items()}
+    plain = {t.number: loss for t in trials if (loss := value_of(t.metrics, "loss")) is not None}  # of logged runs
+    return {**plain, **{numbers[trial_id]: value for trial_id, value in found.items()}}
 
 
 def _owner(view: StudyView, number: int) -> tuple[int, int, float] | None:

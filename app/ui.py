@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
@@ -169,6 +169,8 @@ class BertDistill(App[None]):
             self.screen.set_focus(self._had_focus if self._had_focus in chain else chain[0])
 
     def push_screen(self, *screen: Any, **options: Any) -> Any:
+        if screen and isinstance(screen[0], LiveScreen) and isinstance(self.screen_stack[-1], ModalScreen):
+            return None  # a click on a list that a dialogue has covered meanwhile; the dialogue comes first
         if len(self.screen_stack) > 1:  # what is below is Textual's own screen and our first one
             self._style_the_rest()
         return super().push_screen(*screen, **options)
@@ -620,16 +622,25 @@ class BertDistill(App[None]):
 
     def edit_text(self, text: str, name: str) -> str | None:
         """The text as the person's editor left it; None where there is none, which is said."""
+        from bertdistill.app.terminal.driver import SteadyDriver
         from bertdistill.app.terminal.editor import edited, editor
 
+        found: str | BertDistillError
         try:
             words = editor(os.environ)
-            with self.suspend():
-                return edited(text, name, words)
+            with self._driver.lent() if isinstance(self._driver, SteadyDriver) else nullcontext(), self.suspend():
+                try:
+                    found = edited(text, name, words)
+                except BertDistillError as error:  # one that left `suspend` would leave the terminal to nobody
+                    found = error
         except SuspendNotSupported:
             self.tell("There is no terminal here that an editor could use.", severity="warning")
+            return None
         except BertDistillError as error:
-            self.tell_error(error, title="No editor")
+            found = error
+        if isinstance(found, str):
+            return found
+        self.tell_error(found, title="No editor")
         return None
 
     def action_jump(self) -> None:

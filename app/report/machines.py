@@ -102,7 +102,8 @@ def sending_words(now: MachineNow) -> str:
 
 def machine_line(now: MachineNow) -> str:
     """One machine in one line, under the load of this one."""
-    parts = [f"{now.machine.name}: {now.slots} slot{'s' * (now.slots != 1)}", f"answered {answer_words(now)}"]
+    answered = "never answered" if now.age is None else f"answered {answer_words(now)}"
+    parts = [f"{now.machine.name}: {now.slots} slot{'s' * (now.slots != 1)}", answered]
     parts += [load_words(now), sending_words(now), safe_line(now.problem, 200)]
     return ", ".join(filter(None, parts))
 

@@ -155,6 +155,8 @@ def phase_words(worker: Worker) -> str:
     words = safe_line(attempt.phase or "starting", 40)
     if attempt.total:
         words += f" {attempt.done:,.0f}/{attempt.total:,.0f} {safe_line(attempt.unit, 20)}".rstrip()
+    elif attempt.done:
+        words += f" {attempt.done:,.0f} {safe_line(attempt.unit, 20)}".rstrip()
     return words
 
 

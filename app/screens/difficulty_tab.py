@@ -21,14 +21,15 @@ from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
+from bertdistill.app.widgets.trial_facts import wrapped
 from bertdistill.engine.tasks.table import TASKS
 from bertdistill.engine.tasks.word_order import Shuffling, WordOrder
 from bertdistill.store.errors import BertDistillError
 
 MOST_WORDS = 3
+"""Words that may stay together."""
 SCALE = 64
 """Cells that the scale of the sensitivity takes at most."""
-"""Words that may stay together."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,13 @@ class DifficultyTab(Tab):
         return "the teacher" if self._number is None else f"#{self._number}"
 
     def _rows(self, shown: Difficulty) -> list[Row]:
+        width = self._table.size.width - 28
         rows = [
-            Row((name, 0), (Cell(name, "bright"), Cell(f" {words}")), wide=True)
+            Row((name, index), (Cell("" if index else name, "bright"), Cell(f" {line}")), wide=True)
             for name, words in fact_lines(shown).items()
+            for index, line in enumerate(wrapped(words, max(20, width)))
         ]
-        room = max(20, min(SCALE, self._table.size.width - 28))
+        room = max(20, min(SCALE, width))
         scale = scale_line(shown.found.wos, room, ascii_only=self.ui.ascii_only)
         rows.insert(1, Row(("scale", 0), (Cell(""), Cell(f" {scale}", "accent")), wide=True))
         if shown.families:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
+from textual.app import ComposeResult, RenderResult
 from textual.events import Click
 from textual.screen import Screen
 from textual.timer import Timer
@@ -57,8 +57,21 @@ class Line(Static):
         """Show this text."""
         if text != self._text:
             self._text = text
-            height = self.styles.height  # with a fixed height nothing else has to move
-            self.update(text, layout=height is not None and height.is_auto)
+            self.update(text, layout=not self._is_single)  # a single line moves nothing else
+
+    @property
+    def _is_single(self) -> bool:
+        height = self.styles.height
+        return height is None or not height.is_auto
+
+    def render(self) -> RenderResult:
+        """A single line is cut with a sign for it; Textual would break it and hide the rest."""
+        room = self.content_size.width
+        if not self._is_single or self._text.cell_len <= room:
+            return super().render()
+        cut = self._text.copy()
+        cut.truncate(max(0, room - 1))
+        return cut.append("~" if getattr(self.app, "ascii_only", False) else "…")
 
 
 class Keys(Line):

@@ -6,8 +6,8 @@ It decides nothing. A version whose verification has ended is settled when it is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -53,14 +53,8 @@ COLUMNS = (
     Column("trial", "trial", 16),
     Column("made", "made", 11),
 )
-BESIDE = (
-    Column("model", "model", 11, grow=True, most=40),
-    Column("state", "state", 15),
-    Column("score", "report score", 15),
-    Column("aliases", "aliases", 10),
-    *COLUMNS[4:],
-)
-"""The columns beside the report: the first four are whole in the usual window, and the report says the others."""
+ROOMY = 70
+"""Cells of the list from which on the name of each score stands beside it; the report beside the list has it, too."""
 LATENCIES = ("latency_cpu_ms", "latency_ms")
 """Versions from before CPU time was measured have only the wall time."""
 PANES = ("models", "details")
@@ -166,8 +160,9 @@ a model something, next to its teacher.
         self.header(Text.assemble(("Models  ", "bold"), f"{count} {'version' if count == 1 else 'versions'}"))
         table = self.query_one("#models", LineTable)
         empty = "No model yet. Open a study, choose a trial and press P to promote it."
-        columns = BESIDE if self.inspected else COLUMNS
-        table.show(columns, [model_table_row(one, ascii_only=self.ui.ascii_only) for one in news.models], empty=empty)
+        named = table.size.width >= ROOMY or not table.size.width
+        rows = [model_table_row(one, named=named, ascii_only=self.ui.ascii_only) for one in news.models]
+        table.show(_columns(news.models, named=named), rows, empty=empty)
         entitle(table, title="Versions, newest first")
         self._show_details(news)
         self.refresh_keys()
@@ -324,8 +319,15 @@ a model something, next to its teacher.
         self.ui.push_screen(Confirm(question, yes="Undo it", no="Keep it"), answered)
 
 
-def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
-    """One version; the score is the first of its task."""
+def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
+    """Those that fit first are the ones to choose by, aliases among them."""
+    widths = {"state": 15} if any(one.row["changed"] for one in models) else {}
+    widths |= {} if named else {"model": 12, "score": 12}
+    return [replace(column, width=widths.get(column.key, column.width)) for column in COLUMNS]
+
+
+def model_table_row(model: Model, *, named: bool = True, ascii_only: bool = False) -> Row:
+    """One version; the score is the first of its task, with its name if there is room for it."""
     version, metrics = model.version, model.version.metrics
     score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
     changed = model.row["changed"]
@@ -333,7 +335,7 @@ def model_table_row(model: Model, *, ascii_only: bool = False) -> Row:
     cells = (
         Cell(safe_line(model.name, 60), "bright"),
         Cell(words, "bad" if changed else model_report.TONES.get(version.state, "plain")),
-        Cell(f"{fmt.metric(score, metrics[score]):>6} {score}" if score else ""),
+        Cell(f"{fmt.metric(score, metrics[score]):>6} {score if named else ''}".rstrip() if score else ""),
         Cell(safe_line(", ".join(model.row["aliases"]), 60), "accent"),
         Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),
         Cell(next((fmt.metric(name, metrics[name], unit=True) for name in LATENCIES if name in metrics), "")),

@@ -34,7 +34,7 @@ from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views import rerun_outlook
 from bertdistill.app.views.rerun_outlook import Choice, Outlook
 from bertdistill.app.views.trial_card import trial_card
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, no_point
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
@@ -160,7 +160,7 @@ trial is opened instead.
             axis_x = dataclasses.replace(axis_x, lines=(*axis_x.lines, (at, f"the rerun: {fmt.count(at)}")))
         points, cursor = rerun_outlook.points(view, outlook)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor)
-        chart.draw(make, empty="The first point appears when a trial has both metrics of the axes.")
+        chart.draw(make, empty=no_point(view))
         entitle(chart, title=f"Where it would land: {axis_y.title} over {axis_x.title}")
 
     @on(Chart.Drawn)

@@ -23,7 +23,7 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.study_card import best_trial, study_card
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, no_point
 from bertdistill.app.views.welcome import PURPOSE, TITLE, WAYS, example, welcome_facts
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
@@ -52,8 +52,9 @@ COLUMNS = (
 )
 LISTED = ("study", "state", "trials", "top", "smallest", "progress", "left")
 """The columns beside an inspector, which says the rest; the first ones are those that fit."""
+ROOMY = 70
+"""Cells of the list from which on the name of a study's best score stands beside it."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
-NO_POINT = "The first point appears when a trial has both metrics of the axes."
 NONE_YET = "There are no studies here yet; press n to create one."
 ALL_AWAY = "All studies are archived. Press H to see them."
 
@@ -93,6 +94,10 @@ is closed: the runner and its workers are separate processes.
 
     def on_mount(self) -> None:
         self.query_one(LineTable).focus()
+
+    def on_resize(self) -> None:
+        """Other columns fit."""
+        self.call_after_refresh(self.follow)
 
     def read(self, reader: Reader) -> StudiesNews:
         views = [reader.view(study.name) for study in reader.studies()]
@@ -140,7 +145,7 @@ is closed: the runner and its workers are separate processes.
             Cell(safe_line(study.name, 60), "bright"),
             _state(view, live, alive=news.runner.alive, ascii_only=ascii_only),
             Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
-            Cell(_top(view)),
+            Cell(_top(view, named=self._named)),
             Cell(_smallest(view)),
             Cell(
                 f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}",
@@ -159,10 +164,21 @@ is closed: the runner and its workers are separate processes.
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
             said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
-            return [column for column in COLUMNS if column.key not in said]
+            name = replace(COLUMNS[0], width=14, grow=True, most=40)  # where it is narrow, the trials are seen, too
+            return [name, *(column for column in COLUMNS[1:] if column.key not in said)]
         named = {column.key: column for column in COLUMNS}
-        first, *others = (named[key] for key in LISTED)
-        return [replace(first, width=14, grow=True), *others]
+        if not self._named:
+            score = _shared_score(self.news.views if self.news else ())
+            named["top"] = Column(
+                "top", score if 0 < len(score) <= 12 else "best", max(6, len(score)) if len(score) <= 12 else 6, "right"
+            )
+        first, state, *others = (named[key] for key in LISTED)
+        return [replace(first, width=14, grow=True, most=40), replace(state, width=11), *others]
+
+    @property
+    def _named(self) -> bool:
+        """Whether there is room for the name of each study's best score."""
+        return not self.inspected or self.query_one(LineTable).size.width >= ROOMY
 
     @on(LineTable.Moved)
     def moved(self) -> None:
@@ -181,10 +197,10 @@ is closed: the runner and its workers are separate processes.
         across, up = (chart_axis(view, name, ascii_only=self.ui.ascii_only) for name in (x, y))
         points, groups = frontier_points(view, x, y)
         make = partial(frontier_drawing, points, across, up, groups=groups)
-        title = f"{view.study.name}: {up.title} over {across.title}"
+        title = f"{view.study.name}: {up.title} over {across.title}" if x and y else view.study.name
         facts = study_card(view, ascii_only=self.ui.ascii_only)
         mark = (points, groups, title, across.lines, up.lines)
-        self.query_one(Inspector).inspect(title, facts, make, mark, empty=NO_POINT)
+        self.query_one(Inspector).inspect(title, facts, make, mark, empty=no_point(view))
 
     # -------------------------------------------------------------------------------------------------------- actions
 
@@ -306,12 +322,19 @@ def _left(view: StudyView, live: Sequence[Attempt]) -> str:
     return "" if left is None else fmt.duration(left)
 
 
-def _top(view: StudyView) -> str:
-    """The best score and its name: `92.26 accuracy`."""
+def _top(view: StudyView, *, named: bool) -> str:
+    """The best score, and its name where there is room: `92.26 accuracy`."""
     if not view.frontier:
         return ""
     _, score = chart_axes(view)
-    return f"{fmt.metric(score, view.means(best_trial(view)).get(score)):>6} {safe_line(score, 20)}"
+    best = f"{fmt.metric(score, view.means(best_trial(view)).get(score)):>6}"
+    return f"{best} {safe_line(score, 20)}" if named else best
+
+
+def _shared_score(views: Sequence[StudyView]) -> str:
+    """The score of all studies that have a best trial; empty if they have several."""
+    scores = {chart_axes(view)[1] for view in views if view.frontier}
+    return safe_line(scores.pop(), 20) if len(scores) == 1 else ""
 
 
 def _smallest(view: StudyView) -> str:

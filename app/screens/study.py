@@ -224,7 +224,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
         self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
         self.ending = ended_words(news.view, {name: self._key(name) for name in ENDED_KEYS})
-        self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
+        self._show_header(news)
         self._show_trials(news)
         if is_first:  # the list is painted before the charts are drawn
             self.call_after_refresh(self._show_charts)
@@ -236,6 +236,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self._tour.at < 0 and self._tour.is_due:  # at once: while the data is prepared, there is time to read
             self._tour.turn()
         self.call_after_refresh(self._place_hint)
+
+    def _show_header(self, news: StudyNews) -> None:
+        self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
 
     def _key(self, action: str) -> str:
         return key_of(action, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
@@ -262,7 +265,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def _show_trials(self, news: StudyNews) -> None:
         view, table = news.view, self.query_one("#trials", LineTable)
-        names = self._columns or trial_columns.default_columns(view)
+        names = self._columns or trial_columns.default_columns(view, news.losses)
         trials = self._chosen(view)
         if self._sort:
             key = trial_columns.sort_key(view, self._sort, news.losses)
@@ -546,6 +549,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def on_resize(self) -> None:
         super().on_resize()
         self.call_after_refresh(self._place_hint)
+        if self.news is not None:
+            self._show_header(self.news)
 
     # --------------------------------------------------------------------------------------------------------- view
 
@@ -573,7 +578,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def action_sort(self) -> None:
         if self.news is None:
             return
-        names = ["", "trial", *(self._columns or trial_columns.default_columns(self.news.view))]
+        names = ["", "trial", *(self._columns or trial_columns.default_columns(self.news.view, self.news.losses))]
         self._sort = names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else ""
         self._remember()
         self._again()
@@ -604,7 +609,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
                 self._remember()
                 self._again()
 
-        shown = self._columns or trial_columns.default_columns(self.news.view)
+        shown = self._columns or trial_columns.default_columns(self.news.view, self.news.losses)
         self.ui.push_screen(ChooseColumns(trial_columns.known_columns(self.news.view), shown), answered)
 
     def action_filter(self) -> None:

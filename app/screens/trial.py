@@ -35,13 +35,16 @@ from bertdistill.app.widgets.titles import entitle, in_line
 from bertdistill.app.widgets.trial_facts import trial_of
 from bertdistill.engine.analysis.scenarios import ScenarioTable
 from bertdistill.engine.contract.folder import RunPaths
-from bertdistill.engine.study.outline import SEARCH
+from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.study.outline import LOG, SEARCH
 from bertdistill.store import reads
 from bertdistill.store.rows import ModelVersion, Trial, TrialState
 
 PANES = ("facts", "curves", "runs", "log")
 LEAST_COLUMNS = 60
 """Minimum number of points read per curve; as many as the chart has columns if that is more."""
+NO_LINES = "The worker has not written anything."
+NO_OUTPUT = "A run that logs itself keeps its output where it was started; its metrics are here."
 STYLES = {"running": "cyan", "complete": "green", "failed": "red", "infeasible": "yellow"}
 
 
@@ -118,7 +121,7 @@ mentions another trial opens it, `escape` returns.
             models = [m for m in reads.model_versions(session) if m.trial_id == trial.id] if done else []
         columns = max(LEAST_COLUMNS, self._curves.size.width)
         curves, names = reader.curves(view, [number], lambda names: self._curves.wanted(names, 1, view.scores), columns)
-        log, title = self._log(details["attempts"])
+        log, title = self._log(reader.workspace, details["attempts"])
         card = rank_card(view, trial, self._table(view))
         return TrialNews(view, trial, details, card, models, curves, names, log, title)
 
@@ -128,12 +131,12 @@ mentions another trial opens it, `escape` returns.
             self._scenarios = (view.ranked, study_scenarios(view))
         return self._scenarios[1]
 
-    def _log(self, attempts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], str]:
+    def _log(self, ws: Workspace, attempts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], str]:
         """The log of the newest attempt, or what the runner kept of it if its folder is gone."""
         if not attempts:
             return [], "Log"
         attempt = attempts[-1]
-        path = RunPaths(self.ui.workspace.absolute(attempt["folder"])).log
+        path = RunPaths(ws.absolute(attempt["folder"])).log
         if self._tail is None or self._tail.path != path:
             self._tail = Tail(path)
         title, lines = f"Log of attempt {attempt['attempt']}", self._tail.read()
@@ -152,7 +155,7 @@ mentions another trial opens it, `escape` returns.
         self._show_runs(news)
         self._curves.show(news.curves, news.series)
         log = self.query_one(LogPane)
-        log.show_lines(news.log, empty="The worker has not written anything.")
+        log.show_lines(news.log, empty=NO_OUTPUT if news.view.study.kind == LOG else NO_LINES)
         log.call_it(news.log_title)
         self.refresh_keys()
 
@@ -333,7 +336,7 @@ def _header(news: TrialNews, *, ascii_only: bool) -> Iterator[Text]:
     yield text
     if (place := view.position(trial.number)) is not None:
         star = ("*" if ascii_only else "★") if view.ranked[trial.number].on_frontier else ""
-        yield Text(f"{star}{place} of {len(view.ranked)}")
+        yield Text(f"{star}{place} of {view.points}")
     values = all_metrics(trial)
     for objective in view.objectives:
         yield Text(f"{objective.metric} {fmt.metric(objective.metric, values.get(objective.metric))}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Iterable
 
+from rich.cells import cell_len
+
 from bertdistill.app.report.workers import (
     BAR,
     WorkersNow,
@@ -43,6 +45,13 @@ def slot_columns(news: WorkersNow) -> tuple[Column, ...]:
     longest = max((len(place.slot.name) for place in news.capacity.slots if "/" in place.slot.name), default=0)
     first = SLOT_COLUMNS[0]
     return (dataclasses.replace(first, width=max(first.width, min(20, longest))), *SLOT_COLUMNS[1:])
+
+
+def queue_columns(news: WorkersNow) -> tuple[Column, ...]:
+    """With the names of what waits in full, up to a limit."""
+    longest = max((cell_len(safe_line(item_name(item), 60)) for item in news.queue), default=0)
+    first = QUEUE_COLUMNS[0]
+    return (dataclasses.replace(first, width=max(first.width, min(32, longest))), *QUEUE_COLUMNS[1:])
 
 
 def slot_row(news: WorkersNow, slot_state: SlotState, *, ascii_only: bool) -> Row:

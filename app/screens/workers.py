@@ -38,7 +38,7 @@ from bertdistill.app.report.workers import (
 from bertdistill.app.screens.dialogues import Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.study_header import load_words
-from bertdistill.app.screens.worker_rows import QUEUE_COLUMNS, queue_key, queue_row, slot_columns, slot_row, trace
+from bertdistill.app.screens.worker_rows import queue_columns, queue_key, queue_row, slot_columns, slot_row, trace
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
@@ -49,6 +49,7 @@ from bertdistill.app.widgets.curve_chart import curve_of, in_order
 from bertdistill.app.widgets.inspector import Inspector
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.trial_facts import wrapped
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch.fleet import onlooker
 from bertdistill.engine.launch.launchers import make_launcher
@@ -177,7 +178,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self._show_load(news.load, news.machines)
         slots, queue = self._table("slots"), self._table("queue")
         slots.show(slot_columns(news), [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
-        queue.show(QUEUE_COLUMNS, [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
+        queue.show(queue_columns(news), [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
         queue.border_title = Text(f"Queue: {len(news.queue)}")
         self._show_chosen()
 
@@ -234,7 +235,8 @@ not. Workers and runner are separate processes: closing this app does not stop t
             samples = self._samples.setdefault(f"{one.machine.name}/cpu", deque(maxlen=SAMPLES))
             samples.append(one.seen.load.cpu_percent if one.seen.load else None)
             text.append(f"\n{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
-            text.append(machine_line(one), "yellow" if one.problem else "")
+            lines = wrapped(machine_line(one), max(20, self.size.width - 25))
+            text.append(f"\n{'':21}".join(lines), "yellow" if one.problem else "")
         self.query_one("#load", Static).update(text)
         self.query_one("#load").border_title = Text("Load")
 

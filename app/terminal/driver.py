@@ -13,6 +13,8 @@ import selectors
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from textual._xterm_parser import XTermParser
@@ -123,7 +125,7 @@ class SteadyDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         assert sys.__stderr__ is not None, "`unfit` has refused a closed stderr"
         self._file = SteadyOutput(sys.__stderr__)  # type: ignore[assignment]  # the writer needs these three methods
-        self._is_suspended = self._is_stopped = False
+        self._is_suspended = self._is_stopped = self._is_lent = False
         install_signals(app)
 
     def start_application_mode(self) -> None:
@@ -134,8 +136,17 @@ class SteadyDriver(LinuxDriver):
 
     @property
     def can_suspend(self) -> bool:
-        """False for the session leader: there is no shell that could resume it."""
-        return os.getpgrp() != os.getsid(0)
+        """Whether the terminal is lent; for the session leader not else: there is no shell that could resume it."""
+        return self._is_lent or os.getpgrp() != os.getsid(0)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """While another program has the terminal that we wait for, such as an editor. It needs no shell."""
+        self._is_lent = True
+        try:
+            yield
+        finally:
+            self._is_lent = False
 
     def _sigtstp_application(self, *_: Any) -> None:
         if self._auto_restart:

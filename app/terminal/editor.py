@@ -40,13 +40,13 @@ def editor(environ: Mapping[str, str], which: Callable[[str], str | None] = shut
 
 def edited(text: str, name: str, words: list[str]) -> str:
     """What the text is after the editor was left; `name` ends the file's name, so that it is coloured rightly."""
-    with tempfile.TemporaryDirectory(prefix="bertdistill-") as folder:
-        path = Path(folder) / name
-        path.write_text(text, encoding="utf-8")
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="bertdistill-") as folder:
+            path = Path(folder) / name
+            path.write_text(text, encoding="utf-8")
             status = subprocess.run([*words, str(path)], check=False).returncode
-        except OSError as error:
-            raise NoEditor(f"{words[0]} cannot be started: {error}") from error
-        if status != 0:
-            raise NoEditor(f"{words[0]} ended with status {status}; nothing was changed")
-        return path.read_text(encoding="utf-8", errors="replace")
+            if status == 0:
+                return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:  # it cannot be started, or has removed the file, or the disk is full
+        raise NoEditor(f"{words[0]} cannot be used: {error}; nothing was changed") from error
+    raise NoEditor(f"{words[0]} ended with status {status}; nothing was changed")

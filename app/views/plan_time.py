@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from bertdistill.app.text import format as fmt
-from bertdistill.engine.contract.terms import transfer_rows
+from bertdistill.engine.contract.terms import passes
 from bertdistill.engine.study.outline import outline
 from bertdistill.engine.study.student import proposed
 from bertdistill.engine.study.study_spec import StudySpec
@@ -58,17 +58,6 @@ def time_text(spec: StudySpec, time: Mapping[str, Any]) -> str:
 
 def sized(spec: StudySpec) -> tuple[Any, ...]:
     return spec.task, *(getattr(spec.data, key) for key in SIZED)
-
-
-def passes(settings: Mapping[str, Any]) -> float:
-    """Passes over the labelled rows, longer by the rows of the transfer set that are read along with them.
-
-    Those of fine-tuning count as well, those of pre-training do not.
-    """
-    batch_size = int(settings["batch_size"])
-    others = transfer_rows(batch_size, float(settings.get("transfer_share") or 0.0)) if settings.get("alpha") else 0
-    tuning = float(settings.get("finetune_epochs") or 0.0)
-    return float(settings["epochs"]) * batch_size / (batch_size - others) + tuning
 
 
 def _passes(spec: StudySpec) -> float:

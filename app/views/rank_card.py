@@ -52,7 +52,8 @@ def place(view: StudyView, trial: Trial) -> Iterator[Fact]:
     """Its rank and what dominates it."""
     ranked = view.ranked.get(trial.number)
     if ranked is None:
-        yield Fact("rank", "none: only complete trials with every objective are ranked")
+        needed = "only complete trials with every objective are ranked"
+        yield Fact("rank", f"none: {needed if view.objectives else 'the study has no objectives'}")
         return
     place = f"{view.position(trial.number)} of {view.points}"
     other = view.trial(ranked.dominated_by) if ranked.dominated_by is not None else None
@@ -160,5 +161,8 @@ def short_gap(metric: str, gap: Difference | None) -> str:
     known = METRICS.get(metric)
     if gap.percent is None or (known is not None and known.unit == "%"):
         sign = "+" if gap.absolute > 0 else "-" if gap.absolute < 0 else ""
-        return sign + (fmt.spread if gap.absolute else fmt.metric)(metric, abs(gap.absolute))
+        words = fmt.metric if gap.of_one or not gap.absolute else fmt.spread
+        return sign + words(metric, abs(gap.absolute))
+    if -100 < gap.percent <= -99.5:
+        return f"{max(gap.percent, -99.9):.1f} %"  # something is left: not -100 %
     return f"{gap.percent:+.{0 if abs(gap.percent) >= 9.95 else 1}f} %" if gap.absolute else "0 %"

@@ -124,4 +124,4 @@ def _several(view: StudyView) -> bool:
 
 def _running(view: StudyView, trial: Trial) -> str:
     family = f" {value_of(trial, 'family')}" if _several(view) else ""
-    return f"#{trial.number}{family} {trial.progress:.0%}"
+    return f"#{trial.number}{family}" + (f" {trial.progress:.0%}" if trial.progress else "")

@@ -10,6 +10,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.views.certain import chance
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.views.view import columns as metric_columns
+from bertdistill.engine.study.outline import PROGRAM
 from bertdistill.store.rows import Trial
 
 FACTS = ("state", "loss", "gain", "p_frontier", "note", "tags", "origin", "time", "parameters")
@@ -34,11 +35,15 @@ def known_columns(view: StudyView) -> list[str]:
     return list(dict.fromkeys([*FACTS, *metric_columns(view), *sorted(measured), *searched]))
 
 
-def default_columns(view: StudyView) -> tuple[str, ...]:
-    """State, objectives, the family if there are several, loss, gain and what else is worth a word."""
+def default_columns(view: StudyView, losses: Mapping[int, float] | None = None) -> tuple[str, ...]:
+    """State, objectives, the family if there are several, loss, gain and what else is worth a word.
+
+    Programs that log no loss have no column of it.
+    """
     several = len(view.outline.searched.get("family", ())) > 1
     family = ("family",) if several else ()
-    return ("state", *(o.metric for o in view.objectives), *family, "loss", "gain", "note", "parameters")
+    loss = () if view.study.kind == PROGRAM and not losses else ("loss",)
+    return ("state", *(o.metric for o in view.objectives), *family, *loss, "gain", "note", "parameters")
 
 
 def sort_key(view: StudyView, name: str, losses: Mapping[int, float]) -> Any:

@@ -26,7 +26,7 @@ from bertdistill.engine.pareto.repeats import Measured, Repeats, gains_in_time, 
 from bertdistill.engine.runner.budget import in_budget
 from bertdistill.engine.study.measured import measured
 from bertdistill.engine.study.outline import LOG, Outline, outline
-from bertdistill.engine.tasks.table import METRICS, TASKS
+from bertdistill.engine.tasks.table import TASKS, usual_direction
 from bertdistill.store import reads
 from bertdistill.store.db import Database
 from bertdistill.store.rows import Screened, Study, StudyState, Trial, TrialState
@@ -185,8 +185,8 @@ class StudyView:
 
     @property
     def extra(self) -> list[Trial]:
-        """Trials beyond the budget that have still to end: reruns."""
-        return [t for t in (*self.running, *self.waiting) if not in_budget(t)]
+        """Trials beyond the budget that have still to end: reruns. Logged runs have no budget."""
+        return [t for t in (*self.running, *self.waiting) if self.outline.trials and not in_budget(t)]
 
     @property
     def _ahead(self) -> tuple[float, int]:
@@ -345,6 +345,13 @@ def chart_axes(view: StudyView, x: str = "", y: str = "") -> tuple[str, str]:
     return size_and_score(view.objectives, x, y)
 
 
+def no_point(view: StudyView) -> str:
+    """Why a chart of two metrics has no point."""
+    if view.objectives or view.study.kind != LOG:
+        return "The first point appears when a trial has both metrics of the axes."
+    return "Nothing to rank by: give bertdistill.start() objectives, or finish() a score."
+
+
 def chart_points(view: StudyView, x: str, y: str) -> list[Point]:
     """Every trial that has both values; a running one stands at its known size with its newest score."""
     return [point for _, point in chart_trials(view, x, y)]
@@ -376,8 +383,7 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     It is logarithmic for sizes and times that vary widely: the small students of a mixed study would share one cell.
     """
     objective = next((o for o in view.objectives if o.metric == name), None)
-    known = METRICS.get(name)
-    better = objective.direction if objective else known.direction if known else "maximize"
+    better = objective.direction if objective else usual_direction(name)
     lines = []
     if objective and objective.threshold is not None:
         lines.append((objective.threshold, f"threshold {metric(name, objective.threshold)}"))

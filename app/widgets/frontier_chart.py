@@ -19,7 +19,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import colours
 from bertdistill.app.views.cascades import cascade_points
 from bertdistill.app.views.screened import screened_points
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
+from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials, no_point
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.joined import Joined, is_plane
@@ -159,8 +159,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
         detail = "" if cursor is None else self._reading(cursor)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor, detail=detail, groups=colouring.groups)
         nothing = "No trial that matches the filter has both metrics of the axes." if self._filter else ""
-        self.draw(make, empty=nothing or "The first point appears when a trial has both metrics of the axes.")
-        entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})")
+        self.draw(make, empty=nothing or no_point(view))
+        entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})" if x and y else "Frontier")
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
         """All points; those of ended trials are made once."""

@@ -21,11 +21,12 @@ from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.analysis.outcomes import difference
+from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.scopes import setting_of, split, uses
 from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import ModelVersion, Trial
 
-NAME_WIDTH, NARROW_NAME = 18, 13
+NAME_WIDTH, NARROW_NAME, VALUE_WIDTH = 18, 13, 11
 NARROW = 60
 """Cells of a pane below which names are cut."""
 TAIL_LINES = 12
@@ -70,7 +71,7 @@ def facts_columns(trial: Trial, compared: Sequence[Other], width: int) -> list[C
     name = NARROW_NAME if width < NARROW else NAME_WIDTH
     return [
         Column("name", "", name),
-        Column("value", f"#{trial.number}", 11, "right"),
+        Column("value", f"#{trial.number}", VALUE_WIDTH, "right"),
         *(Column(other.title, other.title, max(15, len(other.title)), "right") for other in compared),
     ]
 
@@ -89,13 +90,13 @@ def facts_rows(
         *aims,
         *_section("rank", "Why this rank"),
         *(row for fact in card for row in _sentence(fact.name, fact.words, room, trial=fact.trial)),
-        *_searched(trial, compared),
+        *_searched(view, trial, compared, room),
         *_section("origin", "Origin"),
-        *_origin(trial, room),
+        *_origin(view, trial, room),
         *_lineage(view, trial, room, ascii_only=ascii_only),
         *_section("metrics", "Other metrics", "", *legend),
         *rest,
-        *_settings(trial, compared),
+        *_settings(trial, compared, room),
     ]
 
 
@@ -140,12 +141,13 @@ def _remarks(trial: Trial, room: int) -> Iterator[Row]:
         yield from _sentence("note", safe(trial.note, 8000).strip(), room)
 
 
-def _origin(trial: Trial, room: int) -> Iterator[Row]:
+def _origin(view: StudyView, trial: Trial, room: int) -> Iterator[Row]:
     words = trial.origin + (f", {trial.sampler}" if trial.sampler else "")
     words += f", seed {trial.proposal_seed}" if trial.sampler and trial.proposal_seed is not None else ""
     yield from _sentence("made by", safe_line(words), room)
     if trial.busy_seconds:
-        yield from _sentence("worker time", fmt.duration(trial.busy_seconds), room)
+        name = "time" if view.study.kind == LOG else "worker time"
+        yield from _sentence(name, fmt.duration(trial.busy_seconds), room)
 
 
 def _lineage(view: StudyView, trial: Trial, room: int, *, ascii_only: bool) -> Iterator[Row]:
@@ -211,34 +213,48 @@ def _tone(mine: float | None, other: Other, name: str, better: str) -> Tone:
     return "good" if (gap.absolute > 0) == (better == "maximize") else "bad"
 
 
-def _searched(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
-    """The parameters that the study searches; a trial without any has no such rows."""
+def _searched(view: StudyView, trial: Trial, compared: Sequence[Other], room: int) -> Iterator[Row]:
+    """The parameters that the study searches, or those that a run was logged with; without any no rows."""
     if trial.params:
-        yield from _section("searched", "Searched", "", *_legend(compared))
+        title = "Parameters" if view.study.kind == LOG else "Searched"
+        yield from _section("searched", title, "", *_legend(compared))
     for name in trial.params:
-        yield _setting(trial, name, compared)
+        yield from _setting(trial, name, compared, room)
 
 
-def _settings(trial: Trial, compared: Sequence[Other]) -> Iterator[Row]:
+def _settings(trial: Trial, compared: Sequence[Other], room: int) -> Iterator[Row]:
     """All others that its family uses; first those that differ from any of the compared."""
     searched, family = {split(name)[1] for name in trial.params}, trial.settings.get("family")
     rest = [name for name in trial.settings if name not in searched and uses(family, name)]
     if rest:
         yield from _section("settings", "Other settings", "", *_legend(compared))
     for name in sorted(rest, key=lambda name: not _differs(trial, name, compared)):
-        yield _setting(trial, name, compared)
+        yield from _setting(trial, name, compared, room)
 
 
 def _legend(compared: Sequence[Other]) -> list[str]:
     return ["" if other.settings is None else f"{SAME} is the same" for other in compared]
 
 
-def _setting(trial: Trial, name: str, compared: Sequence[Other]) -> Row:
+def _setting(trial: Trial, name: str, compared: Sequence[Other], room: int) -> Iterator[Row]:
+    """Its value beside those of the others; one that is longer than its column has lines of its own."""
     differs = _differs(trial, name, compared)
     mine = _value(trial.settings, name, trial.params.get(name))
-    value = Cell(safe_line(fmt.setting(mine)), "bright" if differs else "plain")
+    words = safe_line(fmt.setting(mine), 1000)
+    tone: Tone = "bright" if differs else "plain"
     cells = [Cell(_theirs(trial, name, other), "accent" if differs else "plain") for other in compared]
-    return Row(("setting", name), (Cell(safe_line(name, 40)), value, *cells), dim=not differs)
+    if cell_len(words) <= VALUE_WIDTH:
+        yield Row(("setting", name), (Cell(safe_line(name, 40)), Cell(words, tone), *cells), dim=not differs)
+        return
+    for index, line in enumerate(wrapped(words, room)):
+        yield Row(
+            ("setting", name, index),
+            (Cell("" if index else safe_line(name, 40)), Cell(line, tone)),
+            dim=not differs,
+            wide=True,
+        )
+    if any(cell.text for cell in cells):
+        yield Row(("setting", name, "others"), (Cell(""), Cell(""), *cells), dim=not differs)
 
 
 def _differs(trial: Trial, name: str, compared: Sequence[Other]) -> bool:

@@ -34,11 +34,12 @@ def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: 
         title = name + (f" {arrow}" if name == sort else "")
         match name:
             case "state":
-                found.append(Column(name, title, 10, grow=True, most=14))
+                width = 12 if "infeasible" in view.tally else 10
+                found.append(Column(name, title, width, grow=True, most=14))
             case "parameters":
                 found.append(Column(name, title, 24, grow=True))
             case "note":
-                found.append(Column(name, title, 16, grow=True, most=40))  # `dominated by #12`
+                found.append(Column(name, title, 18, grow=True, most=40))  # `misses a threshold`
             case "loss" | "gain":
                 found.append(Column(name, title, max(6, len(title)), "right"))
             case "tags" | "origin":
@@ -109,7 +110,7 @@ def _cell(
     match name:
         case "state":
             text = fmt.state(trial.state.value, ascii_only=ascii_only)
-            if trial.state == TrialState.RUNNING:
+            if trial.state == TrialState.RUNNING and trial.progress:
                 text = f"{fmt.STATES['running'][ascii_only]} {trial.progress:.0%}"
             elif trial.state in (TrialState.FAILED, TrialState.INFEASIBLE) and trial.reason:
                 text = f"{fmt.STATES[trial.state.value][ascii_only]} {safe_line(trial.reason)}"

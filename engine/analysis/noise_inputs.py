@@ -55,11 +55,16 @@ def read_moves(
         for point in points:
             members = [bests.get(trials[number].id) for number in point.members] if name in scores else []
             moves = [_influence(workspace, one, truth, name, kept) for one in members if one is not None]
-            whole = tuple(one for one in moves if one is not None)
+            whole = _varying([one for one in moves if one is not None])
             spread = point.spreads.get(name, 0.0 if point.seeds > 1 else None)
             rows.append(Repeated(point.seeds, spread, whole, _alone(point.means.get(name), name, facts, scores)))
         found[name] = _same_length(rows)
     return {name: rows for name, rows in found.items() if any(r.moves or r.alone or r.spread for r in rows)}
+
+
+def _varying(moves: Sequence[Array]) -> tuple[Array, ...]:
+    """None of them if no example moves any: where all are right they say nothing of how the next ones would be."""
+    return tuple(moves) if any(one.any() for one in moves) else ()
 
 
 def _same_length(rows: Sequence[Repeated]) -> list[Repeated]:
@@ -72,10 +77,16 @@ def _same_length(rows: Sequence[Repeated]) -> list[Repeated]:
 
 
 def _alone(value: float | None, name: str, facts: Prepared, scores: Sequence[str]) -> float | None:
-    """The variance of a share of the validation examples, in percent squared."""
+    """The variance of a share of the validation examples, in percent squared.
+
+    With one more example right and one more wrong: no share is certain because it is 0 or 100 %, which on a hundred
+    examples often is one of 99 % (Agresti and Caffo 2000).
+    """
     if value is None or name not in scores or name not in COUNTED or not facts.search_examples:
         return None
-    return max(value * (100.0 - value), 0.0) / facts.search_examples
+    count = facts.search_examples + 2
+    share = min(max(value / 100 * facts.search_examples + 1, 1.0), count - 1.0) / count
+    return 1e4 * share * (1.0 - share) / count
 
 
 def _truth(workspace: Workspace, study: Study, facts: Prepared) -> Array | None:

@@ -65,6 +65,8 @@ class Difference:
     absolute: float
     percent: float | None
     """In percent of the reference; None if meaningless, see `difference`."""
+    of_one: bool = False
+    """Whether both are shares of 1, as logged runs often give a metric that has percent here."""
 
 
 def difference(metric: str, value: float | None, other: float | None) -> Difference | None:
@@ -78,7 +80,8 @@ def difference(metric: str, value: float | None, other: float | None) -> Differe
     known = METRICS.get(metric)
     signed = mine < 0 or theirs <= 0 or (known is not None and known.signed)
     percent = None if signed else 100.0 * (mine - theirs) / theirs
-    return Difference(mine - theirs, percent if percent is not None and percent <= MOST_PERCENT else None)
+    of_one = known is not None and known.unit == "%" and max(abs(mine), abs(theirs)) <= 1
+    return Difference(mine - theirs, percent if percent is not None and percent <= MOST_PERCENT else None, of_one)
 
 
 def at_chance(objectives: Sequence[Objective], values: Mapping[str, float | None], chance: Mapping[str, float]) -> bool:

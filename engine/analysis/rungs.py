@@ -1,12 +1,13 @@
-"""Which trials stand on the ladder: the best one of every family and kind, with its repeats over seeds.
+"""Which trials stand on the ladder: of every family and kind the student that is best in the mean over its seeds.
 
 Pure, and chosen by the score on the validation split only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from bertdistill.engine.analysis.outcomes import Outcome
@@ -25,7 +26,7 @@ KINDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """The best trial of one family and kind, then those that differ from it in their seed only."""
+    """The best student of one family and kind: its trials, which differ in their seed only, the best one first."""
 
     family: str
     kind: Kind
@@ -50,26 +51,30 @@ def kind_of(settings: Mapping[str, Any]) -> Kind:
 
 
 def choose(outcomes: Iterable[Outcome], score: str, *, largest: bool = True) -> list[Chosen]:
-    """The rungs, in no particular order. Of equal scores the earliest trial is the best one.
+    """The rungs, in no particular order: of each row the student with the best mean over its seeds.
 
-    `largest`: whether a larger score is better. Trials without a family (logged by another program) stand on no rung.
+    The best single trial would say which seed was the luckiest. Of equal means the student with the earliest trial
+    stands on the rung, its best trial first; a seed that ran twice (a rerun without a change) counts once, as it first
+    ended. `largest`: whether a larger score is better. Trials without a family (logged by another program) stand on no
+    rung.
     """
     sign = -1 if largest else 1
-    scored = [
-        (sign * value, one) for one in outcomes if one.complete and (value := finite(one.values.get(score))) is not None
-    ]
-    rows: dict[tuple[str, Kind], list[Outcome]] = {}
-    for _, one in sorted(scored, key=lambda pair: (pair[0], pair[1].number)):
-        if family := str(one.settings.get("family") or ""):
-            rows.setdefault((family, kind_of(one.settings)), []).append(one)
-    return [Chosen(family, kind, _repeats(row)) for (family, kind), row in rows.items()]
+    rows: dict[tuple[str, Kind], dict[str, dict[Any, Scored]]] = {}
+    for one in sorted(outcomes, key=lambda one: one.number):
+        value, family = finite(one.values.get(score)), str(one.settings.get("family") or "")
+        if one.complete and family and value is not None:
+            students = rows.setdefault((family, kind_of(one.settings)), {})
+            seeds = students.setdefault(without_seed(one.settings), {})
+            seeds.setdefault(one.settings.get(SEED), (sign * value, one.number, one))
+    return [Chosen(family, kind, _best(students.values())) for (family, kind), students in rows.items()]
 
 
-def _repeats(row: Sequence[Outcome]) -> tuple[Outcome, ...]:
-    """The first of the row, and its repeats. A seed that ran twice (a rerun without a change) counts once."""
-    wanted = without_seed(row[0].settings)
-    seen: dict[Any, Outcome] = {}
-    for one in row:
-        if without_seed(one.settings) == wanted:
-            seen.setdefault(one.settings.get(SEED), one)
-    return tuple(seen.values())
+Scored = tuple[float, int, Outcome]
+"""What a trial is sorted by (the smallest is the best), its number, and itself."""
+
+
+def _best(students: Iterable[Mapping[Any, Scored]]) -> tuple[Outcome, ...]:
+    repeats = min(
+        students, key=lambda seeds: (fmean(by for by, *_ in seeds.values()), min(n for _, n, _ in seeds.values()))
+    )
+    return tuple(one for *_, one in sorted(repeats.values(), key=lambda scored: scored[:2]))

@@ -6,7 +6,7 @@ To add a term, add a row here and a module with its formula in `distill.training
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,6 +161,17 @@ def with_network(settings: Settings) -> tuple[Term, ...]:
 def transfer_rows(batch_size: int, share: float) -> int:
     """Rows of each batch that come from the transfer set; at least one row is left for labelled ones."""
     return min(round(batch_size * share), batch_size - 1)
+
+
+def passes(settings: Mapping[str, Any]) -> float:
+    """Passes over the labelled rows, longer by the rows of the transfer set that are read along with them.
+
+    Those of fine-tuning count as well, those of pre-training do not.
+    """
+    batch_size = int(settings["batch_size"])
+    others = transfer_rows(batch_size, float(settings.get("transfer_share") or 0.0)) if settings.get("alpha") else 0
+    tuning = float(settings.get("finetune_epochs") or 0.0)
+    return float(settings["epochs"]) * batch_size / (batch_size - others) + tuning
 
 
 def untaught(settings: Settings) -> Settings:

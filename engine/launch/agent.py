@@ -31,15 +31,15 @@ from bertdistill.engine.launch.link import GREETING
 from bertdistill.engine.launch.load import read_load, worker_memory
 from bertdistill.engine.launch.local import LocalLauncher
 from bertdistill.engine.launch.protocol import Exit, Handle
+from bertdistill.engine.launch.storage import PARTS, changed, files_of, idle_copies, link_or_copy, read_part, touch
 
-PROTOCOL = 1
+PROTOCOL = 2
 POLL_BYTES = 2 * LONGEST_LINE
 """Bytes of the events of one attempt in one answer, and of all of them a multiple. Every line that counts fits."""
 ALL_BYTES = 8 << 20
 LOG_BYTES = 1 << 16
 PINS = ".pins"
 """Folder in a run folder for checkpoints that are being copied: links to files that the worker may delete."""
-PARTS = ".parts"
 _HANDLE = ".handle.json"
 _OWN = frozenset({"events.jsonl", "log.txt", "exit.json", "spec.json", "state.json", "lock"})
 
@@ -135,8 +135,8 @@ class Agent:
                 continue
             alive = self.launcher.alive(paths, handle := _handle(paths))  # first: then all of a dead one is here
             checkpoints = _checkpoints(paths)  # before the events: what is gone now, its successor is in them
-            size, news = _read(paths.events, events, min(POLL_BYTES, left))
-            log_size, lines = _read(paths.log, log if log <= size_of(paths.log) else 0, LOG_BYTES)
+            size, news = read_part(paths.events, events, min(POLL_BYTES, left))
+            log_size, lines = read_part(paths.log, log if log <= size_of(paths.log) else 0, LOG_BYTES)
             left = max(0, left - len(news))
             ended = None if alive else self.launcher.ended(paths, handle)
             found[name] = {
@@ -147,7 +147,7 @@ class Agent:
                 "checkpoints": checkpoints,
                 "exit": asdict(ended) if ended else None,
             }
-            blobs += [news, lines, b"" if alive else _read(paths.exit, 0, POLL_BYTES)[1]]
+            blobs += [news, lines, b"" if alive else read_part(paths.exit, 0, POLL_BYTES)[1]]
         return found, blobs
 
     def stop(self, name: str) -> Answer:
@@ -189,10 +189,10 @@ class Agent:
         if not target.is_dir():
             making = target.with_name(f".{target.name}.{os.getpid()}")
             try:
-                before = _files(source), _times(source)
-                copy = shutil.copy2 if changes else _link_or_copy
+                before = files_of(source), changed(source)
+                copy = shutil.copy2 if changes else link_or_copy
                 shutil.copytree(source, making, copy_function=copy, symlinks=True)
-                if _files(making) != _files(source) or (changes and before != (_files(source), _times(source))):
+                if files_of(making) != files_of(source) or (changes and before != (files_of(source), changed(source))):
                     return None, []  # its worker is removing it, or writes the next one into it
                 making.rename(target)
             except (OSError, shutil.Error) as error:
@@ -201,7 +201,7 @@ class Agent:
                 raise LaunchError(f"{source} cannot be kept until it is copied: {error}") from error
             finally:
                 shutil.rmtree(making, ignore_errors=True)
-        return [f"{name}/{PINS}/{target.name}", _files(target)], []
+        return [f"{name}/{PINS}/{target.name}", files_of(target)], []
 
     def extra(self, name: str) -> Answer:
         """Other regular files that an attempt left at the top of its folder, with their sizes."""
@@ -212,7 +212,7 @@ class Agent:
     def manifest(self, name: str) -> Answer:
         """The files of a folder with their sizes; None if it is not here."""
         folder = self._inside(name)
-        return (_files(folder) if folder.is_dir() else None), []
+        return (files_of(folder) if folder.is_dir() else None), []
 
     def read(self, name: str, offset: int, size: int) -> Answer:
         """Bytes of a file."""
@@ -251,8 +251,12 @@ class Agent:
         return None, []
 
     def has(self, names: Sequence[str]) -> Answer:
-        """Which of these exist here."""
-        return [self._inside(name).exists() for name in names], []
+        """Which of these exist here. Whoever asks is about to use them."""
+        return [touch(self._inside(name)) for name in names], []
+
+    def unused(self, seconds: float) -> Answer:
+        """Names of copies that nothing has asked for since that long. Not to be dropped while an attempt runs."""
+        return [path.relative_to(self.root).as_posix() for path in idle_copies(self.root, seconds)], []
 
     def _runs(self) -> list[RunPaths]:
         return [RunPaths(spec.parent) for spec in self.root.glob("runs/*/*/spec.json")]
@@ -269,7 +273,7 @@ class Agent:
 
 VERBS = (
     *("hello", "look", "start", "void", "poll", "stop", "kill", "ended_runs", "drop"),
-    *("pin", "extra", "manifest", "read", "put", "seal", "has"),
+    *("pin", "extra", "manifest", "read", "put", "seal", "has", "unused"),
 )
 
 
@@ -313,41 +317,6 @@ def _checkpoints(paths: RunPaths) -> list[str]:
     except OSError:
         return []
     return sorted(one.name for one in found if one.is_dir(follow_symlinks=False) and not one.name.startswith("."))
-
-
-def _files(folder: Path) -> list[tuple[str, int]]:
-    """Relative names and sizes of the regular files below a folder; links are not followed."""
-    found = []
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = Path(place, name)
-            if path.is_file() and not path.is_symlink():
-                found.append((path.relative_to(folder).as_posix(), path.stat().st_size))
-    return sorted(found)
-
-
-def _times(folder: Path) -> list[int]:
-    """When its files were changed, in their order."""
-    return [(folder / name).stat().st_mtime_ns for name, _ in _files(folder)]
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """A link costs no disk; not every filesystem has them."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _read(path: Path, offset: int, most: int) -> tuple[int, bytes]:
-    """The size of a regular file, and its bytes after `offset`; (0, b"") if it is not one."""
-    try:
-        with os.fdopen(open_regular(path), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(offset)
-            return size, file.read(min(most, max(0, size - offset)))
-    except OSError:
-        return 0, b""
 
 
 def opened(folder: str, environ: Mapping[str, str] | None = None) -> Agent:

@@ -34,6 +34,8 @@ POLL_SHARE = 0.1
 """A machine spends at most this share of its time on answers to polls: many attempts are asked for less often."""
 LOOK_SECONDS = 3.0
 SWEEP_SECONDS = 600.0
+KEPT_SECONDS = 14 * 86400.0
+"""Copies of data, models and caches that nothing there has asked for since then are removed; they are sent again."""
 LONGEST_PAUSE = 15.0
 
 log = logging.getLogger("bertdistill.runner")
@@ -448,12 +450,15 @@ class Node:
         self._seen(look=look, problem=self._unfit)
         if self._due("sweep"):
             self._next["sweep"] = self.clock() + SWEEP_SECONDS
-            self._sweep()
+            self._sweep(idle=not look["running"] and not self._queue)
 
-    def _sweep(self) -> None:
-        """Remove attempts there that nothing can resume from any more."""
+    def _sweep(self, *, idle: bool) -> None:
+        """Remove attempts there that nothing can resume from any more; if nothing runs there, unused copies as well."""
         for name in self._call("ended_runs")[0]:
             paths = RunPaths(self.workspace / name)
             resumable = any(paths.checkpoints.glob("last-*"))
             if self._is_over(name) and not resumable:
                 self._call("drop", name)
+        for name in self._call("unused", KEPT_SECONDS)[0] if idle else ():
+            log.info("%s: %s was not used for two weeks and is removed there", self.machine.name, name)
+            self._call("drop", name)

@@ -142,7 +142,7 @@ def _store(session: Writing, workspace: Path, attempt: Attempt, chunk: Chunk, ev
     bad = events.bad_lines + misplaced + (not chunk.data)
     before = 0 if chunk.start < attempt.ingest_offset else attempt.bad_lines
     offset = chunk.start + chunk.consumed
-    progress = events.progress or (_steps(events) if is_logged(attempt) and not attempt.total else None)
+    progress = events.progress or (None if attempt.total else _steps(events))
     common.attempts.append(writes.Reported(attempt.id, offset, before + bad, progress))
     return Batch(
         offset=offset,

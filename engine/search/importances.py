@@ -135,13 +135,15 @@ def logged_importances(trials: Sequence[Trial], objectives: Sequence[Objective],
     whole = [one for one in trials if one.state == TrialState.COMPLETE]
     scored = [one for one in whole if all(isinstance(one.metrics.get(name), (int, float)) for name in names)]
     fit = [one for one in scored if feasible(one.metrics, objectives)]
-    space = observed_space([one.params for one in fit])
+    space, theirs = observed_space([one.params for one in fit]), Fixed(values={})  # no setting or family of ours
     past_trials = [
         PastTrial({name: value for name, value in one.params.items() if value is not None}, "complete", values)
         for one in fit
         if (values := tuple(float(one.metrics[name]) for name in names))
     ]
-    found = [importances(past_trials, space, one, place, method=method) for place, one in enumerate(objectives)]
+    found = [
+        importances(past_trials, space, one, place, method=method, fixed=theirs) for place, one in enumerate(objectives)
+    ]
     return [dataclasses.replace(one, missed=len(scored) - len(fit)) for one in found]
 
 

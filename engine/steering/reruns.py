@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.spec import SCRATCH, SEARCHABLE, Settings
+from bertdistill.engine.contract.terms import passes
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.runner.budget import UNDONE, used
 from bertdistill.engine.runner.rules import over_limit
 from bertdistill.engine.steering.program_reruns import changed_program, program_keys, usual_minutes
 from bertdistill.engine.steering.recording import record, study_and_spec, writing
+from bertdistill.engine.study import memory
 from bertdistill.engine.study.config import nearest
 from bertdistill.engine.study.family_checks import idle_keys
 from bertdistill.engine.study.planned import Planned
@@ -344,7 +346,7 @@ def _prepared(study: Study) -> Prepared:
 
 
 def _work(settings: Mapping[str, Any], known: Mapping[str, float]) -> float:
-    return float(settings["epochs"]) * max(float(known.get("gflops", 0.0)), 1e-12)
+    return passes(settings) * max(float(known.get("gflops", 0.0)), 1e-12)
 
 
 def _of_its_family(planned: Planned, trials: Sequence[Trial]) -> list[Trial]:
@@ -358,7 +360,7 @@ def _of_its_family(planned: Planned, trials: Sequence[Trial]) -> list[Trial]:
 
 
 def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:
-    """Training time by the median pace (minutes per epoch and operation) of complete trials."""
+    """Training time by the median pace (minutes per pass and operation) of complete trials."""
     paces = [
         float(trial.metrics["train_minutes"]) / _work(trial.settings, trial.known)
         for trial in done
@@ -368,11 +370,16 @@ def _minutes(planned: Planned, done: Sequence[Trial]) -> float | None:
 
 
 def _memory(planned: Planned, done: Sequence[Trial]) -> float | None:
-    """Memory of the complete trial that is closest in batch size, then in size."""
+    """Fitted to the complete trials, else that of the one that is closest in batch size, then in size."""
 
     def distance(trial: Trial) -> tuple[int, float]:
         batch = abs(int(trial.settings["batch_size"]) - int(planned.settings["batch_size"]))
         return batch, abs(float(trial.known.get("params", 0)) - planned.known["params"])
 
     measured = [trial for trial in done if trial.metrics.get("peak_memory_mb")]
+    loads = [(memory.load_of(one.settings, one.known), float(one.metrics["peak_memory_mb"])) for one in measured]
+    fitted = memory.fit((load, peak) for load, peak in loads if load is not None)
+    load = memory.load_of(planned.settings, planned.known)
+    if fitted is not None and load is not None:
+        return fitted.estimate(load)
     return float(min(measured, key=distance).metrics["peak_memory_mb"]) if measured else None

@@ -29,9 +29,9 @@ def _parameter(name: str, seen: Iterable[Value]) -> Parameter | None:
         return None
     numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if len(numbers) < len(values):
-        return Parameter(name, "choice", choices=tuple(values)) if len(values) <= MOST_WORDS else None
+        return Parameter(name, "choice", choices=tuple(values), own=True) if len(values) <= MOST_WORDS else None
     low, high = min(numbers), max(numbers)
     log = low > 0 and high / low >= WIDE
     if all(isinstance(number, int) for number in numbers):
-        return Parameter(name, "int", low, high, log=log)
-    return Parameter(name, "float", low, high, log=log)
+        return Parameter(name, "int", low, high, log=log, own=True)
+    return Parameter(name, "float", low, high, log=log, own=True)

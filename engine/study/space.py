@@ -51,17 +51,17 @@ class Parameter:
     recipes: tuple[str, ...] = ()
     """Active only with these recipes, as others set its key themselves, or with none (""); empty if with all."""
     own: bool = False
-    """It is of a program: its name is the program's, whatever setting is named likewise here."""
+    """It is of a program or of logged runs: its name is theirs, whatever setting or family is named likewise here."""
 
     @cached_property
     def key(self) -> str:
         """The key of `Settings` that it sets."""
-        return split(self.name)[1]
+        return self.name if self.own else split(self.name)[1]
 
     @cached_property
     def family(self) -> str:
         """The family whose table it is from; empty if it is from none."""
-        return split(self.name)[0]
+        return "" if self.own else split(self.name)[0]
 
     def applies(self, family: str) -> bool:
         """Whether it sets its key in students of this family, as far as `when` allows."""

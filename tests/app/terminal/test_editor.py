@@ -35,7 +35,10 @@ def test_what_the_editor_leaves_is_read(tmp_path: Path) -> None:
     assert ("note.md", False) == (path.name, path.exists())
 
 
-def test_an_editor_that_fails_changes_nothing() -> None:
-    """It says with which status."""
-    with pytest.raises(NoEditor, match="status 1"):
-        edited("note", "note.md", ["false"])
+@pytest.mark.parametrize(("command", "words"), [("exit 1", "status 1"), ('rm "$1"', "cannot be used")])
+def test_an_editor_that_fails_changes_nothing(tmp_path: Path, command: str, words: str) -> None:
+    """It says how: with which status, or that the file is gone."""
+    script = tmp_path / "ed.sh"
+    script.write_text(command, encoding="utf-8")
+    with pytest.raises(NoEditor, match=words):
+        edited("note", "note.md", ["sh", str(script)])

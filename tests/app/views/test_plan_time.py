@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from bertdistill.app.views.plan_time import measured_time, passes, time_text
+from bertdistill.app.views.plan_time import measured_time, time_text
+from bertdistill.engine.contract.terms import passes
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.db import Database, open_db

@@ -10,7 +10,8 @@ from tests import joined_study
 
 from bertdistill.app.views.certain import certain, chance, chance_words, interval_words, luck_words, points_of
 from bertdistill.app.views.view import StudyView, read_view
-from bertdistill.engine.analysis.noise_inputs import Kept, read_moves
+from bertdistill.engine.analysis.noise_inputs import Kept, _alone, _varying, read_moves
+from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import CLASS_LOGITS
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.store.db import open_db
@@ -71,6 +72,17 @@ def test_a_share_stands_in_for_results_that_are_gone(tmp_path: Path) -> None:
     assert view.certainty is not None
     assert 0 == view.certainty.examples
     assert 3 == len(view.certainty.intervals)
+
+
+def test_a_perfect_score_is_not_certain() -> None:
+    """All right on 100 examples may be 99 %; single results that are all right say nothing else."""
+    facts = Prepared(search_examples=100)
+    [perfect, middle, none] = [_alone(value, "accuracy", facts, ["accuracy"]) for value in (100.0, 50.0, 0.0)]
+    assert [pytest.approx(0.95, abs=0.01)] * 2 == [perfect, none]
+    assert pytest.approx(24.5, abs=0.1) == middle
+    zeros, some = np.zeros(3), np.array([1.0, -1.0, 0.0])
+    assert () == _varying([zeros, zeros])
+    assert 2 == len(_varying([zeros, some]))
 
 
 def test_a_file_is_read_once(tmp_path: Path) -> None:

@@ -49,11 +49,18 @@ def test_repeats_differ_in_their_seed_only() -> None:
             trial(0, 80.0, seed=1, learning_rate=0.1),
             trial(1, 82.0, seed=2, learning_rate=0.1),
             trial(2, 81.0, seed=3, learning_rate=0.1),
-            trial(3, 81.5, seed=2, learning_rate=0.2),
+            trial(3, 80.5, seed=2, learning_rate=0.2),
             trial(4, 81.0, seed=3, learning_rate=0.1),
         ]
     )
     assert {("transformer", "plain"): [1, 2, 0]} == found
+
+
+def test_a_lucky_seed_puts_no_student_on_a_rung() -> None:
+    """The mean over the seeds of a student decides, whatever its best trial scored."""
+    lucky = [trial(seed, score, seed=seed, layers=2) for seed, score in enumerate((85.0, 79.0, 79.0))]
+    steady = [trial(3 + seed, score, seed=seed, layers=3) for seed, score in enumerate((82.0, 83.0, 82.0))]
+    assert {("transformer", "plain"): [4, 3, 5]} == numbers(lucky + steady)
 
 
 def test_repeats_may_differ_in_what_has_no_effect() -> None:

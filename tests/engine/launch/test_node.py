@@ -26,6 +26,7 @@ from bertdistill.engine.contract.events import parse_event
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.contract.program import ProgramOrder
+from bertdistill.engine.launch import node
 from bertdistill.engine.launch.agent import Agent
 from bertdistill.engine.launch.attempts import read_exit
 from bertdistill.engine.launch.frames import pack
@@ -692,3 +693,22 @@ def test_an_attempt_that_joins_the_queue_meanwhile_breaks_nothing(site: Callable
     first, second = here.node._queue
     here.node._started(second)
     assert [first] == list(here.node._queue)
+
+
+def test_copies_that_nothing_uses_are_removed_while_nothing_runs(site: Callable[..., Site], tmp_path: Path) -> None:
+    """What was asked for lately stays, and everything while an attempt runs, which may read it for weeks."""
+    one = held(site, tmp_path)
+    names = ("inputs/0a/train.csv", "caches/tokens/1b/part.npy", ".parts/inputs/2c/half", "inputs/3d/model")
+    for name in names:
+        (one.root / name).parent.mkdir(parents=True)
+        (one.root / name).write_text("a copy", encoding="utf-8")
+        for path in (one.root / name, (one.root / name).parent):
+            os.utime(path, (0, 0))
+    one.link.call("has", [names[-1]])
+    one.turn(node.SWEEP_SECONDS)
+    assert all((one.root / name).exists() for name in names)
+    (tmp_path / "hold").unlink()
+    assert one.ended() == "complete"
+    one.turn(node.SWEEP_SECONDS)
+    assert [False, False, False, True] == [(one.root / name).exists() for name in names]
+    assert one.far().spec.exists()

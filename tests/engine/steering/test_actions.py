@@ -410,6 +410,10 @@ def test_a_rerun_is_forecast(bench: Make) -> None:
     assert found.minutes is not None
     assert 0 < found.minutes < 0.2
     assert (found.memory_mb, found.repeats, len(of.trials())) == (None, None, 2)
+    same, longer = (actions.forecast_rerun(of.workspace, "toy", 0, "finetune_epochs", n).minutes for n in ("1", "9"))
+    assert same is not None
+    assert longer is not None
+    assert longer > same
 
 
 def test_queued_trials_count_and_are_checked(bench: Make) -> None:
