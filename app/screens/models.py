@@ -194,11 +194,11 @@ a model something, next to its teacher.
         self.at_rest(self.follow)
 
     def follow(self) -> None:
-        """Show the version that the cursor has come to."""
+        """Show the version that the cursor has come to, and the columns that fit."""
+        if self.news is not None:
+            self.show(self.news)
         model = self.chosen
         self._chosen = model.name if model else ""
-        if self.news is not None:
-            self._show_details(self.news)
         self.query_one("#details").scroll_home(animate=False)
         self.refresh_keys()
         self.ui.look_again()  # for its card
