@@ -164,7 +164,8 @@ is closed: the runner and its workers are separate processes.
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
             said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
-            name = replace(COLUMNS[0], width=14, grow=True, most=40)  # where it is narrow, the trials are seen, too
+            # Where it is narrow, the trials are seen, too.
+            name = replace(COLUMNS[0], width=24 if self.has_class("-wide") else 14, grow=True, most=40)
             return [name, *(column for column in COLUMNS[1:] if column.key not in said)]
         named = {column.key: column for column in COLUMNS}
         if not self._named:

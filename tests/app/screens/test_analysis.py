@@ -269,6 +269,8 @@ async def test_a_range_of_an_axis_chooses_trials(ws: Workspace, importances: Chi
         await pilot.hover(chart, offset=(x, top + 2))
         await pilot.mouse_up(chart, offset=(x, top + 2))
         await shown(pilot, "of 6 trials in layers")
+        await until(pilot, lambda: f" {len(table._rows)} of 6 trials in layers" in words_on(pilot), "their number")
+        assert len(table._rows) < 6
         assert study.news is not None
         assert {2} == {trial.params["layers"] for trial in study._chosen(study.news.view)}
         assert table.cursor_key is not None
