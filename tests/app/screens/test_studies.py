@@ -51,8 +51,10 @@ async def test_what_stands_in_the_list(ws: Workspace, runner_here: None, size: t
     async with playing(ws, size=size) as pilot:
         await shown(pilot, "demo")
         await shown(pilot, "▶ running")
+        assert ["trials"] == [word for word in words_on(pilot).split() if word == "trials"][:1]
         if size[0] > 100:
             await shown(pilot, "#0 · 90.00 · 120k")
+            await shown(pilot, " exact smallest ")  # of one score the name is the title
 
 
 async def test_the_inspector_follows_the_cursor(ws: Workspace, edit: Edit) -> None:
