@@ -70,7 +70,7 @@ async def test_the_inspector_follows_the_cursor(ws: Workspace, edit: Edit) -> No
         await shown(pilot, "○published")
         await pilot.press("down")
         await shown(pilot, "demo: exact ↑ over params ↓")
-        await shown(pilot, "smallest  #2 · 50.00 · 15.0k")
+        await shown(pilot, "#2 · 50.00 · 15.0k")
 
 
 async def test_the_inspector_can_be_hidden_and_stays_so(ws: Workspace) -> None:
