@@ -71,6 +71,8 @@ class Line(Static):
             return super().render()
         cut = self._text.copy()
         cut.truncate(max(0, room - 1))
+        while cut.plain.endswith((" ", "…")):  # the glyph of what waits would read as a second sign
+            cut.right_crop()
         return cut.append("~" if getattr(self.app, "ascii_only", False) else "…")
 
 
