@@ -196,7 +196,7 @@ async def test_copies_name_study_and_commands(ws: Workspace) -> None:
     async with playing(ws) as pilot:
         await pilot.press("y")
         await until(pilot, lambda: isinstance(pilot.app.screen, CopyDialogue), "the choice of copies")
-        assert "study: demo" in words_on(pilot)
+        await shown(pilot, "study: demo")
         found = dict(pilot.app.screen._items)
         assert "frontier demo" in found["frontier"]
         assert str(ws.path) == found["workspace"]
