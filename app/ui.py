@@ -659,6 +659,11 @@ class BertDistill(App[None]):
 
         self.push_screen(ThemePicker())
 
+    def keep_theme(self, name: str) -> None:
+        """Wear this theme, from now on."""
+        self.theme = name
+        self.memory.keep(THEME, name)
+
     def use_background(self, background: terminal.Background) -> None:
         """The terminal replied after the app had started: apply the theme it implies, unless another one was chosen."""
         remembered = self.memory.recall(THEME, "")

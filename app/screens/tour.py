@@ -127,11 +127,11 @@ class Tour(Static):
 
     @property
     def text(self) -> Text:
-        """All of it in one paragraph, with the way out at the end."""
+        """All of it in one paragraph, the way out first: it stands in the same place in every hint."""
         hint = HINTS[self.at]
         words = hint.words.format(*map(self._key, hint.keys), star="*" if self._ascii else "★")
         way_out = f"{self._key('next-hint')} next, {self._key('no-hints')} no hints"
-        return Text.assemble((f"Hint {self.at + 1} of {len(HINTS)}", "bold"), f"  {words}  ", (way_out, "bold"))
+        return Text.assemble((f"Hint {self.at + 1} of {len(HINTS)}", "bold"), f" ({way_out})  {words}")
 
     def _key(self, action: str) -> str:
         return key_of(action, self._keymap, ascii_only=self._ascii)

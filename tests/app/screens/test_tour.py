@@ -31,7 +31,7 @@ async def test_one_after_another_until_they_were_seen(ws: Workspace, tmp_path: P
             assert pane.has_class("-explained")
             assert not pane.region.overlaps(tour(pilot).region)
             await pilot.press("T")
-        await shown(pilot, "verifies and exports it. ? explains every word.  T next, backspace no hints")
+        await shown(pilot, "Hint 4 of 4 (T next, backspace no hints)  r runs")
         await pilot.click(tour(pilot))
         await until(pilot, lambda: "Hint" not in words_on(pilot), "the end")
         assert not pilot.app.screen.query(".-explained")
