@@ -119,6 +119,36 @@ def parse(text: str, known: Collection[str] = KEYS) -> Query:
     return Query(tuple(_term(match, known) for match in _words(text)))
 
 
+def finished(text: str, view: StudyView) -> Query:
+    """What a filter keeps while its last word is being typed: without that word as long as it is the beginning of a
+    key, or lacks a value. Raises UsageError for what is wrong before it.
+    """
+    known, matches = keys_of(view), list[re.Match[str]]()
+    try:
+        for match in _words(text):
+            matches.append(match)
+    except UsageError:  # a quote that is not closed yet
+        pass
+    else:
+        if matches and _is_begun(matches[-1], known, ended=text[-1].isspace()):
+            matches.pop()
+    return Query(tuple(_term(match, known) for match in matches))
+
+
+def _is_begun(match: re.Match[str], known: Collection[str], *, ended: bool) -> bool:
+    """Whether a word may go on, so that it means nothing yet; `ended`: a space follows it."""
+    key, value = match["key"], match["value"].casefold()
+    if key is None:
+        return value in known or (not ended and (not value or any(name.startswith(value) for name in known)))
+    if not value:
+        return not ended and (match["colon"] is None or ALIASES.get(key, key) not in ("tags", "note"))
+    try:
+        _term(match, known)
+    except UsageError:
+        return not ended
+    return False
+
+
 def _words(text: str) -> Iterator[re.Match[str]]:
     """One match a word; raises UsageError at a quote that is not closed or a minus that stands alone."""
     at = 0

@@ -24,6 +24,7 @@ SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
 """Series of the validation split begin with this."""
+NOT_YET = "Curves appear when a trial has reported its first steps."
 LEAST_SECONDS = 0.9
 """The same curves with more points are redrawn only after this time: it halves the cost and is not visible."""
 
@@ -47,6 +48,7 @@ border; points that are not finite are counted in the title and never drawn.
     _log = False
     _live = True
     _drawn_at = 0.0
+    _none = NOT_YET
     _at: float | None = None
     """Place of the crosshair as a share of the x range, 0 to 1."""
 
@@ -55,8 +57,9 @@ border; points that are not finite are counted in the title and never drawn.
         sets = _sets(names, trials, scores)
         return sets[self._set % len(sets)] if sets else []
 
-    def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
-        """Draw these, unless they are drawn already; a frozen chart keeps its curves."""
+    def show(self, curves: Sequence[TrialCurve], names: Sequence[str], none: str = "") -> None:
+        """Draw these, unless they are drawn already; a frozen chart keeps its curves. `none`: why there are none."""
+        self._none = none or NOT_YET
         if self._curves and (self._curves, self._names) == (curves, names):
             return
         grown = [(c.trial, c.series) for c in curves] == [(c.trial, c.series) for c in self._curves]
@@ -79,7 +82,7 @@ border; points that are not finite are counted in the title and never drawn.
         make = partial(
             curves_drawing, drawn, axis, log=self._log, crosshair=crosshair, smoothing=SMOOTHING[self._smooth]
         )
-        self.draw(make, empty="Curves appear when a trial has reported its first steps.")
+        self.draw(make, empty=self._none)
         entitle(self, title=self._title())
 
     def _title(self) -> str:

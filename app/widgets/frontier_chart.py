@@ -141,7 +141,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
         self._trials = colours.coloured(self._trials, colouring)
         points = [point for _, point in self._trials]
         state = "live" if self._live else "frozen"
-        drawn = (points, x, y, state, self._log, self._filter, self._selected, view.outline, self.marker, colouring)
+        filtered = (self._filter, self._kept is None or bool(self._kept))
+        drawn = (points, x, y, state, self._log, filtered, self._selected, view.outline, self.marker, colouring)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -158,8 +159,11 @@ hides the marks of other trials; the steps remain those of the frontier over all
         )
         detail = "" if cursor is None else self._reading(cursor)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor, detail=detail, groups=colouring.groups)
-        nothing = "No trial that matches the filter has both metrics of the axes." if self._filter else ""
-        self.draw(make, empty=nothing or no_point(view))
+        none = "No trial that matches the filter has both metrics of the axes." if self._filter else no_point(view)
+        if self._kept is not None and not self._kept:
+            self.draw(None, empty="No trial matches the filter.")
+        else:
+            self.draw(make, empty=none)
         entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})" if x and y else "Frontier")
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
