@@ -30,7 +30,7 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "running": ("▷", ">"),
     "reference": ("○", "o"),
     "cascade": ("◇", "+"),
-    "tied": ("☆", "%"),
+    "tied": ("☆", "~"),
     "baseline": ("◆", "B"),
     "frontier": ("★", "*"),
 }
@@ -52,7 +52,7 @@ COLOURS: dict[str, Colour] = {
     "running": 14,
     "reference": 13,
     "cascade": 12,
-    "tied": 10,
+    "tied": 2,
     "baseline": 11,
     "frontier": 10,
     "line": 8,
@@ -138,6 +138,8 @@ class Canvas:
     taken: set[tuple[int, int]] = field(default_factory=set)
     crossed: set[tuple[int, int]] = field(default_factory=set)
     """Where lines are: labels cover them only where there is no other room."""
+    behind: set[tuple[int, int]] = field(default_factory=set)
+    """Where something pale is that all else may cover."""
 
     def share(self, x: float) -> float:
         return self.x.share(x) * (1 - self.spare)
@@ -197,10 +199,10 @@ class Canvas:
         marker: Marker = "ascii" if self.look.plain else self.look.marker
         self.scatter_cells(characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter), key)
 
-    def scatter_cells(self, characters: Mapping[tuple[int, int], str], key: str) -> None:
-        """A line as the character of each of its cells."""
+    def scatter_cells(self, characters: Mapping[tuple[int, int], str], key: str, *, behind: bool = False) -> None:
+        """A line as the character of each of its cells; `behind` means that labels may cover it."""
         places = self.middles(characters)
-        self.crossed.update(characters)
+        (self.behind if behind else self.crossed).update(characters)
         if places:
             xs, ys = [a for a, _ in places], [b for _, b in places]
             self.figure.scatter(xs, ys, marker=list(characters.values()), color=self.paint(key))
@@ -227,10 +229,16 @@ class Canvas:
         style = "bold" if bold else "default"
         self.figure.text(text, x=x, y=y, alignment="left", color=self.paint(key), style=style)
 
-    def write(self, text: str, key: str, places: Sequence[tuple[int, int, str]], *, bold: bool = False) -> bool:
-        """Write a label at the first free position (column, row, side of the column); False if there is none."""
+    def write(
+        self, text: str, key: str, places: Sequence[tuple[int, int, str]], *, bold: bool = False, over: bool = True
+    ) -> bool:
+        """Write a label at the first free position (column, row, side of the column); False if there is none.
+
+        With `over` it may cover a line if there is no other room.
+        """
         label = cells(text, self.look)
-        for occupied in (self.taken | self.crossed, self.taken):
+        lines = self.taken | self.crossed
+        for occupied in (lines | self.behind, lines, *([self.taken] if over else [])):
             for column, row, side in places:
                 start = column if side == "left" else column - len(label) + 1
                 free = all((start + i, row) not in occupied for i in range(len(label)))

@@ -367,7 +367,7 @@ def chart_trials(
         at_x, at_y = values.get(x), values.get(y)
         if at_x is not None and at_y is not None and not trial.archived:
             kind = _kind(view, trial)
-            label = "" if kind in ("dominated", "infeasible") or not view.leads(trial) else f"#{trial.number}"
+            label = "" if kind in ("tied", "dominated", "infeasible") or not view.leads(trial) else f"#{trial.number}"
             label += " at chance" if label and kind != "running" and view.at_chance(trial) else ""
             row = view.ranked.get(trial.number)
             bar = _bar(view, trial, y) if kind in ("frontier", "baseline", "tied") and view.leads(trial) else None

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from bertdistill.app.draw.axes import Axis, drawable, thin, ticks
-from bertdistill.app.draw.canvas import GLYPHS, Look
+from bertdistill.app.draw.canvas import GLYPHS, Look, Word
 from bertdistill.app.draw.curves import Curve, curves_chart, curves_drawing
 from bertdistill.app.draw.dots import Marker
 from bertdistill.app.draw.parallel import Strand, parallel_drawing
@@ -368,16 +368,31 @@ def test_plotext_is_loaded_by_the_first_chart() -> None:
     assert "False True" == done.stdout.strip()
 
 
-def test_frontier_points_have_their_intervals() -> None:
-    """As lines through the marks, if they do not stand too close; the chosen one always."""
+def test_intervals_lie_behind_all_else() -> None:
+    """Lines through the marks that cut no step, no line across and no label."""
     sure = [replace(p, bar=(p.y - 8, p.y + 8)) for p in POINTS]
     drawing = frontier_drawing(sure, X, Y, Look(marker="ascii"))
-    assert drawing.text.count(":") >= 6
-    assert ": 95 % interval" in [word.text for word in drawing.legend]
-    assert ":" not in frontier_drawing(POINTS, X, Y, Look(marker="ascii")).text
-    close = [replace(sure[0], x=14_000 + 500 * n, y=40 + n) for n in range(30)]
-    few = frontier_drawing(close, X, Y, Look(marker="ascii"), cursor=3).text.count(":")
-    assert 1 <= few <= 6
+    assert drawing.text.count(":") >= 4
+    assert Word(": 95 % interval", "line") in drawing.legend
+    without = frontier_drawing(POINTS, X, Y, Look(marker="ascii")).text
+    assert without == drawing.text.replace(":", " ")
+
+
+def test_close_intervals_give_way_to_that_of_the_chosen_point() -> None:
+    """Two within 5 columns hide the frontier."""
+    close = [replace(POINTS[0], x=14_000 + x, y=40 + n, bar=(20, 70)) for n, x in enumerate((0, 40_000, 43_000))]
+    chosen = frontier_drawing(close, X, Y, Look(), cursor=1)
+    assert "│ 95 % interval of #3" in [word.text for word in chosen.legend]
+    assert "interval" not in str(frontier_drawing(close, X, Y, Look()).legend)
+    assert "│ 95 % interval" in [word.text for word in frontier_drawing(close[:2], X, Y, Look()).legend]
+
+
+def test_labels_of_the_frontier_cut_no_step() -> None:
+    """One without room is left out."""
+    steep = [Point(14_000 + n, 40 + 4 * n, "frontier", f"#{n}-long-name", edge=True) for n in range(12)]
+    bare = [replace(p, label="") for p in steep]
+    steps = [frontier_drawing(points, X, Y, Look(marker="ascii")).text.count("=") for points in (steep, bare)]
+    assert steps[0] == steps[1] > 12
 
 
 def test_a_point_that_may_be_on_the_frontier_has_a_mark_of_its_own() -> None:

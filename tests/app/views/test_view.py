@@ -18,6 +18,7 @@ from bertdistill.app.views.view import (
     read_view,
     remark,
 )
+from bertdistill.engine.analysis.certainty import Certainty
 from bertdistill.store.db import Database
 from bertdistill.store.errors import NotFound
 from bertdistill.store.rows import TrialState
@@ -114,6 +115,15 @@ def test_chart_has_every_trial_with_both_values(db: Database) -> None:
     assert 8 == len(points)
     kinds = {p.label: p.kind for p in points if p.label}
     assert {"#0": "baseline", "#1": "frontier", "#2": "frontier", "#6": "running", "published": "reference"} == kinds
+
+
+def test_what_is_tied_has_no_label(db: Database) -> None:
+    """There may be more of them than the frontier has points."""
+    view = read_view(db, "demo")
+    dominated = next(n for n, row in view.ranked.items() if row.feasible and not row.on_frontier)
+    sure = Certainty(on_frontier={dominated: 0.5})
+    tied = [p for p in chart_points(dataclasses.replace(view, certainty=sure), "params", "exact") if p.kind == "tied"]
+    assert [""] == [point.label for point in tied]
 
 
 def test_axis_lines(db: Database) -> None:
