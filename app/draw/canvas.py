@@ -189,6 +189,25 @@ class Canvas:
         """A straight line of one glyph; its ends are shares of the axes."""
         self.figure.plot(xs, ys, marker=glyph, color=self.paint(key))
 
+    def rulers(self) -> None:
+        """The lines of the axes: thresholds, chance and ceilings."""
+        for value, _ in self.x.axis.lines:
+            if self.x.holds(value):
+                self.line([self.share(value)] * 2, [0.0, 1.0], UP[self.look.plain], "line")
+        for value, _ in self.y.axis.lines:
+            if self.y.holds(value):
+                self.line([0.0, 1.0], [self.y.share(value)] * 2, ACROSS[self.look.plain], "line")
+
+    def ruler_labels(self) -> None:
+        """What these lines are, where neither a mark nor another label is."""
+        for value, label in self.x.axis.lines:
+            if self.x.holds(value):
+                self.write(label, "line", [(self.column(value), row, "left") for row in (0, 1, self.rows - 1)])
+        for value, label in self.y.axis.lines:
+            if self.y.holds(value):
+                row, right = self.row(value), self.columns - 1
+                self.write(label, "line", [(0, row, "left"), (right, row, "right"), (right // 2, row, "left")])
+
     def scatter(self, places: Sequence[tuple[float, float]], glyph: str, key: str, *, bold: bool = False) -> None:
         if places:
             xs, ys = [a for a, _ in places], [b for _, b in places]

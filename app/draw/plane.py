@@ -114,14 +114,15 @@ def _plane(
     edge = [p for p in fit if p.edge] if steps else []
     with canvas_of(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
         bars = _bars(canvas, shown, chosen) if steps else []  # below all else
-        _rulers(canvas)
+        canvas.rulers()
         corners = _steps(canvas, edge)
         at = dict(zip(map(id, shown), canvas.cells_of([(p.x, p.y) for p in shown]), strict=True))
         _marks(canvas, shown, at, chosen)
         if chosen is not None:
             _cursor(canvas, chosen, detail)
-        _ruler_labels(canvas)
-        _labels(canvas, [p for p in shown if p.label and p is not chosen])
+        canvas.ruler_labels()
+        under = None if chosen is None else at[id(chosen)]  # a repeat of the chosen one shares its mark
+        _labels(canvas, [p for p in shown if p.label and at[id(p)] != under])
         canvas.name_axes()
         text = canvas.text()
         area = canvas.below(_area(canvas, corners)) if look.colour else ()
@@ -175,28 +176,6 @@ def _line_words(canvas: Canvas) -> list[Word]:
 
 
 # --------------------------------------------------------------------------------------------------------------- lines
-
-
-def _rulers(canvas: Canvas) -> None:
-    """Thresholds, chance and ceilings."""
-    plain = canvas.look.plain
-    for value, _ in canvas.x.axis.lines:
-        if canvas.x.holds(value):
-            canvas.line([canvas.x.share(value)] * 2, [0.0, 1.0], UP[plain], "line")
-    for value, _ in canvas.y.axis.lines:
-        if canvas.y.holds(value):
-            canvas.line([0.0, 1.0], [canvas.y.share(value)] * 2, ACROSS[plain], "line")
-
-
-def _ruler_labels(canvas: Canvas) -> None:
-    """What the lines are, where neither a mark nor the label of the cursor is."""
-    for value, label in canvas.x.axis.lines:
-        if canvas.x.holds(value):
-            canvas.write(label, "line", [(canvas.column(value), row, "left") for row in (0, 1, canvas.rows - 1)])
-    for value, label in canvas.y.axis.lines:
-        if canvas.y.holds(value):
-            row, right = canvas.row(value), canvas.columns - 1
-            canvas.write(label, "line", [(0, row, "left"), (right, row, "right"), (right // 2, row, "left")])
 
 
 def _steps(canvas: Canvas, frontier: Sequence[Point]) -> list[Cell]:
@@ -281,8 +260,8 @@ def _cursor(canvas: Canvas, point: Point, detail: str) -> None:
     sides = [(column + 2, row, "left"), (column - 2, row, "right")]
     places = [
         *(sides[::-1] if canvas.near_end(column) else sides),
-        (column, row + 1, "left"),
-        (column, row - 1, "left"),
+        *((column + 2, row + by, "left") for by in (1, -1)),
+        *((column - 2, row + by, "right") for by in (1, -1)),
     ]
     canvas.put(mark, column - 1, row, key, bold=True)
     if not any(canvas.write(words, key, places, bold=True) for words in (detail, label) if words):

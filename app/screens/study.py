@@ -247,7 +247,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self.news is not None:
             self._show_frontier(self.news)
             self._inspect()
-            self._curves.show(self.news.curves, self.news.series)
+            self._curves.show(self.news.curves, self.news.series, self.news.view)
 
     def _show_log(self, news: StudyNews) -> None:
         """Rebuilt only when a line may have changed; most refreshes bring only progress. A hidden log is not built."""

@@ -145,6 +145,14 @@ def test_sizes_that_vary_widely_are_on_a_logarithmic_axis(db: Database) -> None:
     assert not chart_axis(make_view(view.study, view.outline, [*view.trials, low]), "exact").log
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(1e6, "1M"), (1.5e6, "1.5M"), (1.25e6, "1.25M"), (1e5, "100k"), (1e7, "10M")]
+)
+def test_ticks_are_as_short_as_their_values(db: Database, value: float, text: str) -> None:
+    """`1M`, not `1.00M` between `100k` and `10.0M`."""
+    assert text == chart_axis(read_view(db, "demo"), "params").text(value)
+
+
 def repeated(view: StudyView, number: int, *scores: float) -> StudyView:
     """The same study where trial `number` was repeated with other seeds, which scored this much."""
     one = next(t for t in view.trials if t.number == number)
