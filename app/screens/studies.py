@@ -164,7 +164,8 @@ is closed: the runner and its workers are separate processes.
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
             said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
-            name = replace(COLUMNS[0], width=14, grow=True, most=40)  # where it is narrow, the trials are seen, too
+            # Where it is narrow, the trials are seen, too.
+            name = replace(COLUMNS[0], width=24 if self.has_class("-wide") else 14, grow=True, most=40)
             return [name, *(column for column in COLUMNS[1:] if column.key not in said)]
         named = {column.key: column for column in COLUMNS}
         if not self._named:
@@ -177,7 +178,7 @@ is closed: the runner and its workers are separate processes.
 
     @property
     def _named(self) -> bool:
-        """Whether there is room for the name of each study's best score."""
+        """Whether the name of each best score fits, too."""
         return not self.inspected or self.query_one(LineTable).size.width >= ROOMY
 
     @on(LineTable.Moved)
@@ -323,7 +324,7 @@ def _left(view: StudyView, live: Sequence[Attempt]) -> str:
 
 
 def _top(view: StudyView, *, named: bool) -> str:
-    """The best score, and its name where there is room: `92.26 accuracy`."""
+    """The best score, and its name where that fits: `92.26 accuracy`."""
     if not view.frontier:
         return ""
     _, score = chart_axes(view)
