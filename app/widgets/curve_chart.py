@@ -43,7 +43,7 @@ border; points that are not finite are counted in the title and never drawn.
 
     _curves: Sequence[TrialCurve] = ()
     _names: Sequence[str] = ()
-    _lines: tuple[tuple[float, str], ...] = ()
+    _across: tuple[tuple[float, str], ...] = ()
     _set = 0
     _axis = 0
     _smooth = 0
@@ -72,7 +72,7 @@ border; points that are not finite are counted in the title and never drawn.
             self._curves, self._names = curves, names
             metrics = {c.series.removeprefix(EVALUATION) for c in curves if c.series.startswith(EVALUATION)}
             alone = len({c.series for c in curves}) == 1
-            self._lines = chart_lines(view, metrics.pop()) if metrics and alone else ()
+            self._across = chart_lines(view, metrics.pop()) if metrics and alone else ()
         self._draw()
 
     def _draw(self) -> None:
@@ -92,7 +92,7 @@ border; points that are not finite are counted in the title and never drawn.
             log=self._log,
             crosshair=crosshair,
             smoothing=SMOOTHING[self._smooth],
-            lines=self._lines,
+            lines=self._across,
         )
         self.draw(make, empty="Curves appear when a trial has reported its first steps.")
         entitle(self, title=self._title())
