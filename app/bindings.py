@@ -19,8 +19,10 @@ from bertdistill.app.keymap import ACTIONS, Action, of, shown_keys, together
 
 LEAST = (40, 12)
 """Columns and rows below which only the size message is shown."""
-FOOTER_KEYS = 7
-"""More are not read, and at 80 columns more do not fit."""
+FOOTER_KEYS, WIDE_FOOTER_KEYS = 7, 11
+"""At 80 columns more do not fit; in a wide window more than the second number are not read."""
+WIDE = 120
+"""Columns from which a footer is a wide one."""
 LEADING_OUT = 90
 """From this place in the footer on: help and quit."""
 GATHERING = CommandPalette._GATHER_COMMANDS_GROUP
@@ -48,7 +50,7 @@ def is_typing(focused: Widget | None) -> bool:
 
 
 def footer(screen: Any, keymap: Mapping[str, str], *, ascii_only: bool = False) -> list[tuple[str, str]]:
-    """(key, word) of the footer, most useful first, at most seven. Help and quit stay: they lead out of all else.
+    """(key, word) of the footer, most useful first, as many as are read. Help and quit stay: they lead out of all else.
 
     While text is typed, keys that are characters of a text are none; what has no other key is left out.
     """
@@ -64,7 +66,8 @@ def footer(screen: Any, keymap: Mapping[str, str], *, ascii_only: bool = False) 
     words = [(place, together(keys, ascii_only=ascii_only), short) for short, (place, keys) in shown.items()]
     out = [(keys, short) for place, keys, short in words if place >= LEADING_OUT]
     useful = [(keys, short) for place, keys, short in words if place < LEADING_OUT]
-    return [*useful[: FOOTER_KEYS - len(out)], *out]
+    most = WIDE_FOOTER_KEYS if screen.size.width >= WIDE else FOOTER_KEYS
+    return [*useful[: most - len(out)], *out]
 
 
 def key_of(action_id: str, keymap: Mapping[str, str], *, ascii_only: bool = False) -> str:

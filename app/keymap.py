@@ -68,7 +68,7 @@ class Action:
     group: str = "view"
     """First word in the palette: trial, study, view, chart, export, help."""
     footer: int = 0
-    """Place in the footer from 1 on; 0 keeps it out. The footer shows the seven lowest that fit."""
+    """Place in the footer from 1 on; 0 keeps it out. The footer shows the lowest that fit."""
     short: str = ""
     """Word in the footer. Actions of one place and word stand there together: `←→ cross`."""
     palette: bool = True
@@ -99,7 +99,9 @@ ACTIONS: tuple[Action, ...] = (
         90,
         "help",
     ),
-    Action("palette", "ctrl+p", "command_palette", "Find a command", (EVERYWHERE,), "help", palette=False),
+    Action(
+        "palette", "ctrl+p", "command_palette", "Find a command", (EVERYWHERE,), "help", 89, "commands", palette=False
+    ),
     Action("quit", "q", "leave", "Quit; running studies continue", (EVERYWHERE,), "app", 99, "quit"),
     Action(
         "quit-at-once",
@@ -128,10 +130,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("next-pane", "tab", "focus_next", "Next pane", (EVERYWHERE,), "view", palette=False),
     Action("previous-pane", "shift+tab", "focus_previous", "Previous pane", (EVERYWHERE,), "view", palette=False),
     Action("pause-view", "p", "pause_view", "Pause or resume repainting", (EVERYWHERE,), "view"),
-    Action("jump", "semicolon,f8", "jump", "Jump to a pane by its letter", (EVERYWHERE,), "view"),
-    Action("copy", "y", "copy", "Copy, or write to a file", (EVERYWHERE,), "export"),
-    Action("workers", "w", "workers", "Show the workers", (EVERYWHERE,), "view"),
-    Action("models", "M", "models", "Show the promoted models", (EVERYWHERE,), "view"),
+    Action("jump", "semicolon,f8", "jump", "Jump to a pane by its letter", (EVERYWHERE,), "view", 88, "jump"),
+    Action("copy", "y", "copy", "Copy, or write to a file", (EVERYWHERE,), "export", 87, "copy"),
+    Action("workers", "w", "workers", "Show the workers", (EVERYWHERE,), "view", 85, "workers"),
+    Action("models", "M", "models", "Show the promoted models", (EVERYWHERE,), "view", 86, "models"),
     Action("theme", "f2", "choose_theme", "Choose a theme", (EVERYWHERE,), "view"),
     Action("marker", "f3", "next_marker", "Next chart marker: braille, hd, ascii", (EVERYWHERE,), "view"),
     Action("screenshot", "f12", "picture", "Write a picture of the screen", (EVERYWHERE,), "export"),
@@ -170,7 +172,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare", "c", "compare", "Compare the marked trials", ("study",), "trial", 6, "compare"),
     Action("cascade", "b", "cascade", "Join two models into a cascade", ("study", "trial"), "trial"),
     Action("unmark", "U", "unmark", "Unmark all trials", ("study",), "trial"),
-    Action("sort", "s", "sort", "Sort by the next column", ("study", "studies"), "view"),
+    Action("sort", "s", "sort", "Sort by the next column", ("study", "studies"), "view", 9, "sort"),
     Action("sort-reverse", "S", "sort_reverse", "Reverse the order", ("study", "studies"), "view"),
     Action("columns", "C", "columns", "Choose the columns", ("study",), "view"),
     Action("analysis", "a", "analysis", "Analyse the study", ("study", "trial"), "study", 8, "analysis"),

@@ -21,7 +21,7 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.dialogues import Ask
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.command_line import command_line
-from bertdistill.app.text.safe import safe_line
+from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
@@ -113,7 +113,7 @@ measures it on the report split. The cost counts the tokenizer where it was meas
             flags = read_hard(reader.workspace, self.study_name)
             news = CascadeNews(view, found, oracle=None if flags is None else found.oracle(flags))
         except ActionRefused as error:
-            news = CascadeNews(view, None, f"{error} {error.hint}".strip())
+            news = CascadeNews(view, None, error_line(error))
         self._kept = (mark, news)
         return news
 

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from bertdistill.app.children.analysis_process import ask_difficulty
 from bertdistill.app.screens.analysis_tab import Tab, Words
-from bertdistill.app.text.safe import safe_line
+from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views.difficulty import Difficulty, difficulty, fact_lines, family_cells, notes, scale_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
@@ -90,7 +90,7 @@ class DifficultyTab(Tab):
         try:
             got = Got(await ask_difficulty(self.ui.workspace, self._study, asked.number, Shuffling(asked.ngram)))
         except (BertDistillError, OSError) as error:
-            got = Got(problem=f"{error} {getattr(error, 'hint', '')}".strip())
+            got = Got(problem=error_line(error))
         self._kept[asked] = got
         self._asking = None
         self.again()

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from bertdistill.app.children.analysis_process import ask_predictions
 from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
-from bertdistill.app.text.safe import safe_line
+from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import error_rows
 from bertdistill.app.widgets.cells import Row
@@ -131,7 +131,7 @@ class ErrorsTab(Tab):
         try:
             found = Answers(mark, await ask_predictions(self.ui.workspace, self._study, number))
         except (BertDistillError, OSError) as error:
-            found = Answers(mark, problem=f"{error} {getattr(error, 'hint', '')}".strip())
+            found = Answers(mark, problem=error_line(error))
         while len(self._kept) >= MOST_KEPT and number not in self._kept:
             del self._kept[next(iter(self._kept))]
         self._kept[number] = found

@@ -15,7 +15,7 @@ from textual import on
 from textual.widget import Widget
 
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
-from bertdistill.app.text.safe import safe_line
+from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
@@ -119,7 +119,7 @@ class EvidenceTab(Tab, Generic[T]):
         try:
             found = Found(mark, await self.full())
         except (BertDistillError, OSError) as error:
-            found = Found(mark, problem=f"{error} {getattr(error, 'hint', '')}".strip())
+            found = Found(mark, problem=error_line(error))
         self._kept, self._asking, self._rest = found, None, Rest(began, time.monotonic())
         self.again()
 

@@ -18,7 +18,7 @@ from bertdistill.app.draw.sparks import bar_cells
 from bertdistill.app.report.analysis_text import METHOD_NAMES
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.screens.slices_tab import NO_TRIAL, read_slice, slice_chart
-from bertdistill.app.text.safe import safe_line
+from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
@@ -100,7 +100,7 @@ class ImportanceTab(Tab):
         try:
             found = Found(mark, tuple(await ask_importances(self.ui.workspace, self._study, method)))
         except (BertDistillError, OSError) as error:
-            found = Found(mark, problem=f"{error} {getattr(error, 'hint', '')}".strip())
+            found = Found(mark, problem=error_line(error))
         self._kept[method] = found
         self._computing = None
         self._rest = Rest(began, time.monotonic())
@@ -112,7 +112,7 @@ class ImportanceTab(Tab):
         kept = self._kept.get(self._method)
         rows = [row for one in kept.importances for row in self._rows(one)] if kept else []
         self._table.show(self._columns(), rows, empty=self._empty_words(kept))
-        entitle(self._table, title=f"Which parameters mattered, by {METHOD_NAMES[self._method]}{self._age(kept)}")
+        entitle(self._table, title=f"Importance of parameters, by {METHOD_NAMES[self._method]}{self._age(kept)}")
         self._explain()
 
     def _columns(self) -> list[Column]:

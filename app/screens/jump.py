@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
@@ -20,16 +19,19 @@ Jump = tuple[int, int, Callable[[], object]]
 
 
 class JumpScreen(Hosted, ModalScreen[None]):
-    """Transparent; a letter without a place, like escape, goes back to where the focus was."""
+    """Over the screen, dimmed; a letter without a place, like escape, goes back to where the focus was."""
 
     PLACE = "dialogue"
     BINDINGS: ClassVar = bindings("dialogue")
     DEFAULT_CSS = """
-    JumpScreen { background: transparent; align: left top; }
-    JumpScreen Static {
+    JumpScreen { background: $background 50%; align: left top; }
+    JumpScreen:ansi { background: transparent; }
+    JumpScreen .chip {
         position: absolute; width: 3; height: 1;
-        background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold;
+        background: $accent; color: $background; text-style: bold;
     }
+    JumpScreen .chip:ansi { background: transparent; color: ansi_default; text-style: bold reverse; }
+    JumpScreen #way { dock: bottom; height: 1; padding: 0 1; background: $panel; color: $text; }
     """
 
     def __init__(self, jumps: Sequence[Jump]) -> None:
@@ -38,9 +40,10 @@ class JumpScreen(Hosted, ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         for letter, (column, line, _) in self._jumps.items():
-            label = Static(Text(f"[{letter}]"), markup=False)
-            label.styles.offset = (max(0, min(column, self.ui.size.width - 3)), line)
-            yield label
+            chip = Static(f"[{letter}]" if self.ui.is_plain else f" {letter} ", classes="chip", markup=False)
+            chip.styles.offset = (max(0, min(column, self.ui.size.width - 3)), line)
+            yield chip
+        yield Static("A letter goes there; escape goes back.", id="way", markup=False)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()

@@ -71,11 +71,16 @@ class Line(Static):
             return super().render()
         cut = self._text.copy()
         cut.truncate(max(0, room - 1))
+        while cut.plain.endswith((" ", "…")):  # the glyph of what waits would read as a second sign
+            cut.right_crop()
         return cut.append("~" if getattr(self.app, "ascii_only", False) else "…")
 
 
 class Keys(Line):
     """The footer; a click on a key does what the key does."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key"}
+    DEFAULT_CSS = "Keys > .keys--key { color: $text-accent; text-style: bold; }"
 
     spans: tuple[tuple[int, int, str], ...] = ()
     """First and last cell, half-open, of each key with its word."""
@@ -238,8 +243,8 @@ class LiveScreen(Hosted, Screen[Any]):
         self.query_one(SearchField).open(event.pane)
 
     def jumps(self) -> list[tuple[int, int, Callable[[], object]]]:
-        """Where a letter may lead: column and line of its label, and what goes there."""
-        return [(one.region.x + 1, one.region.y, partial(self.set_focus, one)) for one in self.focus_chain]
+        """Where a letter may lead: column and line of its label, in front of a title, and what goes there."""
+        return [(one.region.x, one.region.y, partial(self.set_focus, one)) for one in self.focus_chain]
 
     def _use_panes(self) -> None:
         """Inspector and sizes of panes as they are remembered."""
@@ -309,12 +314,13 @@ class LiveScreen(Hosted, Screen[Any]):
             text.append(f" {PAUSED.format(key_of('pause-view', self.ui.options.keymap))} ", "bold reverse")
         while len(keys) > 2 and text.cell_len + sum(len(key) + len(word) + 3 for key, word in keys) > self.size.width:
             del keys[-3]  # help and quit are the last two
+        line = self.query_one("#keys", Keys)
+        style = "bold reverse" if self.ui.is_plain else line.get_component_rich_style("keys--key", partial=True)
         for key, word in keys:
             start = text.cell_len
-            text.append(f" {key} ", "bold reverse" if self.ui.is_plain else "bold")
+            text.append(f" {key} ", style)
             text.append(f"{word} ")
             spans.append((start, text.cell_len, word))
-        line = self.query_one("#keys", Keys)
         line.spans = tuple(spans)
         line.say(text)
 

@@ -194,11 +194,11 @@ a model something, next to its teacher.
         self.at_rest(self.follow)
 
     def follow(self) -> None:
-        """Show the version that the cursor has come to."""
+        """Show the version that the cursor has come to, and the columns that fit."""
+        if self.news is not None:
+            self.show(self.news)
         model = self.chosen
         self._chosen = model.name if model else ""
-        if self.news is not None:
-            self._show_details(self.news)
         self.query_one("#details").scroll_home(animate=False)
         self.refresh_keys()
         self.ui.look_again()  # for its card
@@ -327,7 +327,7 @@ def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
 
 
 def model_table_row(model: Model, *, named: bool = True, ascii_only: bool = False) -> Row:
-    """One version; the score is the first of its task, with its name if there is room for it."""
+    """One version; the score is the first of its task, with its name where that fits."""
     version, metrics = model.version, model.version.metrics
     score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
     changed = model.row["changed"]

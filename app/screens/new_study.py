@@ -246,7 +246,7 @@ your changes. The file itself is never changed.
         self.query_one("#findings", Static).update(text)
 
     def _verdict(self, words: str, style: str = "", *, busy: bool = False) -> None:
-        """The line above the footer; of what is `busy` it counts the seconds, so that nobody takes it for dead."""
+        """The line above the footer; of what is `busy` the seconds are counted, because it can take many."""
         if not busy or words != self._doing[0]:
             self._doing = (words if busy else "", time.monotonic())
         self.query_one("#verdict", Line).say(Text(safe_line(words, 400), style))

@@ -64,7 +64,6 @@ class ParallelTab(ChartTab):
         """The limits of the axes on screen."""
         self._content: Strands | None = None
         self._listed: tuple[Any, ...] = ()
-        self._shown = 0
 
     def read(self, view: StudyView) -> Strands:
         names = self._names
@@ -89,8 +88,9 @@ class ParallelTab(ChartTab):
             kept = [line for line, one in zip(content.lines, content.strands, strict=True) if within(one, wanted)]
             rows = [self._row(content, line) for line in kept]
             empty = "No trial is in these ranges; esc removes them." if wanted else "No trial is complete yet."
-            self._shown = len(rows)
             self._table.show(columns, rows, empty=empty)
+            within_all = self._brushes and f"{len(rows)} of {len(content.lines)} trials in {self._ranges()}"
+            entitle(self._table, title=within_all or "Trials by rank", subtitle="esc shows all" if within_all else "")
         self.go_where_wanted()
         self.draw()
 
@@ -119,8 +119,6 @@ class ParallelTab(ChartTab):
         make = partial(draw_strands, axes, strands, cursor, brushes=brushes, at=chart.cursor)
         self._chart.draw(make, empty="Lines appear when trials are complete.")
         entitle(self._chart, title=f"Lines: {self._amount(content, len(drawn), len(axes))}")
-        within_all = self._brushes and f"{self._shown} of {len(content.lines)} trials in {self._ranges()}"
-        entitle(self._table, title=within_all or "Trials by rank", subtitle="esc shows all" if within_all else "")
 
     # ------------------------------------------------------------------------------------------------------ brushing
 

@@ -297,14 +297,17 @@ def _keys(entry: Entry) -> set[str]:
 
 
 def setting_row(setting: Setting, left_out: str = "") -> Row:
-    """One setting, without one of its columns; a changed one is marked and shows who and when."""
-    empty = "whole range" if setting.key.startswith("range.") else "none"
-    zero = ZERO_MEANS.get(setting.key, "0")
-    value, filed = (zero if text == "0" else safe_line(text, 200) for text in (setting.value, setting.filed))
+    """One setting, without one of its columns; a changed one is marked and shows who and when.
+
+    A range that is not narrowed is that of the study file.
+    """
+    whole = setting.filed if setting.key.startswith("range.") else ""
+    now, filed = (ZERO_MEANS.get(setting.key, "0") if text == "0" else text for text in (setting.value, setting.filed))
+    now, filed = ("none" if text in ("", "[]") else safe_line(text, 200) for text in (now or whole, filed))
     cells = {
         "key": Cell(setting.key),
-        "value": Cell(value or empty, "bright" if setting.change else "plain"),
-        "filed": Cell(filed or "none", "dim"),
+        "value": Cell(now, "bright" if setting.change else "plain"),
+        "filed": Cell(filed, "dim"),
         "changed": Cell(change_words(setting)),
     }
     kept = tuple(cell for name, cell in cells.items() if name != left_out)
@@ -325,7 +328,8 @@ def setting_facts(view: StudyView, setting: Setting, *, ascii_only: bool = False
     section, _, name = setting.key.partition(".")
     empty = "the whole range" if section == "range" else "none"
     zero = ZERO_MEANS.get(setting.key, "0")
-    now, filed = (zero if value == "0" else value or empty for value in (setting.value, setting.filed))
+    values = (zero if value == "0" else value for value in (setting.value, setting.filed))
+    now, filed = (empty if value in ("", "[]") else value for value in values)
     found = [("does", meaning(view, setting.key)), ("now", now), ("study file", filed)]
     found.append(("changed", change_words(setting)))
     if section == "range":

@@ -194,7 +194,8 @@ state, task or note hold every word that is typed, and none that has a minus bef
     def _columns(self) -> Sequence[Column]:
         if not self.inspected:
             said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
-            name = replace(COLUMNS[0], width=14, grow=True, most=40)  # where it is narrow, the trials are seen, too
+            # Where it is narrow, the trials are seen, too.
+            name = replace(COLUMNS[0], width=24 if self.has_class("-wide") else 14, grow=True, most=40)
             return [name, *(column for column in COLUMNS[1:] if column.key not in said)]
         named = {column.key: column for column in COLUMNS}
         if not self._named:
@@ -207,7 +208,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
 
     @property
     def _named(self) -> bool:
-        """Whether there is room for the name of each study's best score."""
+        """Whether the name of each best score fits, too."""
         return not self.inspected or self.query_one(LineTable).size.width >= ROOMY
 
     @on(LineTable.Moved)

@@ -254,7 +254,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._show_frontier(self.news)
             self._inspect()
             hidden = self._hides_all and not self.marked
-            self._curves.show([] if hidden else self.news.curves, self.news.series, self._no_match if hidden else "")
+            curves = [] if hidden else self.news.curves
+            self._curves.show(curves, self.news.series, self.news.view, self._no_match if hidden else "")
 
     def _show_log(self, news: StudyNews) -> None:
         """Rebuilt only when a line may have changed; most refreshes bring only progress. A hidden log is not built."""

@@ -76,7 +76,7 @@ def _hypervolume(view: StudyView) -> Text:
     text = Text(f"hypervolume {view.hypervolume:.3f}")
     if view.certainty is not None and view.certainty.hypervolume is not None:
         low, high = view.certainty.hypervolume
-        text.append(f" ({low:.3f} to {high:.3f})", "dim")
+        text.append(f" (true {low:.3f} to {high:.3f})", "dim")  # mostly below: the observed one is made of maxima
     newest = list(view.gain.values())[-1:]  # they are in the order of finishing
     if newest and newest[0] > 0:
         text.append(f" {fmt.gain(newest[0])}", "green")

@@ -40,7 +40,7 @@ def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     yield "running", SEPARATOR.join(_running(view, trial) for trial in view.running[:MOST_RUNNING])
     yield "trials", ", ".join(f"{number} {state}" for state, number in view.tally.items())
     if growth := list(itertools.accumulate(view.gain.values())):
-        yield "covered", f"{view.hypervolume:.3f} of the plane {sparkline(growth, 16, ascii_only=ascii_only)}"
+        yield "hypervolume", f"{view.hypervolume:.3f} {sparkline(growth, 16, ascii_only=ascii_only)}"
     yield "time", fmt.duration(view.study.busy_seconds) if view.study.busy_seconds else ""
     yield "note", view.outline.note
     yield "problem", view.study.diagnosis or view.weak_teacher
@@ -54,14 +54,11 @@ def ended_words(view: StudyView, keys: Mapping[str, str]) -> str:
     if view.study.state != StudyState.COMPLETE or view.study.kind == LOG:
         return ""
     if not view.frontier:
-        return f"The search is complete, but no trial meets every threshold: {keys['settings']} changes them."
+        return f"Complete, but no trial meets every threshold: {keys['settings']} changes them."
     size, score = chart_axes(view)
     best = safe_line(_trial_words(view, best_trial(view), score, size), 120)
     promotes = f"{keys['promote']} promotes the trial under the cursor, " if view.study.kind != PROGRAM else ""
-    return (
-        f"The search is complete. Best: {best}. "
-        f"Next: {promotes}{keys['analysis']} analyses all trials, {keys['copy']} writes a report."
-    )
+    return f"Complete. Best: {best}. {promotes}{keys['analysis']} analyses all, {keys['copy']} writes a report."
 
 
 def best_trial(view: StudyView) -> Trial:

@@ -6,6 +6,7 @@ Everything in it passes `safe`, because names, notes and the card's text come fr
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,12 @@ def report(row: Mapping[str, Any], version: ModelVersion, missed: str = "", *, a
 
 def _facts(row: Mapping[str, Any], version: ModelVersion, missed: str, *, ascii_only: bool) -> Table:
     found = version.report
+    made = time.strftime("%m-%d %H:%M", time.localtime(version.created_at))
     facts = {
         "state": state_words(version.state, forced=row["forced"], ascii_only=ascii_only),
         "why": version.detail,
         "misses": missed,
-        "from": f"trial #{row['trial']} of {row['study']}",
+        "from": f"trial #{row['trial']} of {row['study']}, {made}",
         "aliases": ", ".join(row["aliases"]),
         "note": version.note,
         "by": version.who,

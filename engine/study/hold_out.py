@@ -47,7 +47,7 @@ def hold_out(data: DataSpec, folder: Path, name: str) -> tuple[DataSpec, str]:
     for path, text in zip(paths, written, strict=True):
         path.write_text(text, encoding="utf-8")
     words = f"{counts[1]:,} of {sum(counts):,} examples are held out for the report, in {paths[1].name}"
-    words = "; ".join((words, *notices))  # nobody reads the data itself again
+    words = "; ".join((words, *notices))  # the data itself is not read again
     text, pair, label = columns
     found = replace(data, text_column=text, text_pair_column=pair, label_column=label)
     return replace(found, train=str(paths[0]), report=str(paths[1])), words

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.app.screens.driving import playing, shown, told, until, words_on
+from tests.app.screens.driving import SIZES, playing, shown, told, until, words_on
 from textual.screen import Screen
 
 import bertdistill
@@ -109,6 +109,21 @@ async def test_screens_show_it(logged: Workspace) -> None:
         await pilot.press("l")
     async with playing(logged, TrialScreen("runs", 1)) as pilot:
         await shown(pilot, "85.00")
+
+
+async def test_a_run_that_still_logs(logged: Workspace) -> None:
+    """It is no rerun beyond a budget, has no share of anything, and `loss` is a loss by any study's standards."""
+    db = open_db(logged.path)
+    with db.write() as session:
+        trial = writes.create_trial(session, study_id=1, origin="logged", params={}, settings={}, known={}, now=5.0)
+        writes.set_trial_state(session, trial.id, TrialState.RUNNING, now=6.0)
+        writes.set_trial_metrics(session, trial.id, {"loss": 0.25})
+    db.close()
+    async with playing(logged, StudyScreen("runs"), SIZES[1]) as pilot:
+        await shown(pilot, "▶ running  ")
+        assert "0.250" in words_on(pilot)
+        assert "3/4" in words_on(pilot).splitlines()[0]
+        assert "rerun" not in words_on(pilot).splitlines()[0]
 
 
 async def test_delete_in_the_app(logged: Workspace) -> None:

@@ -269,6 +269,8 @@ async def test_a_range_of_an_axis_chooses_trials(ws: Workspace, importances: Chi
         await pilot.hover(chart, offset=(x, top + 2))
         await pilot.mouse_up(chart, offset=(x, top + 2))
         await shown(pilot, "of 6 trials in layers")
+        await until(pilot, lambda: f" {len(table._rows)} of 6 trials in layers" in words_on(pilot), "their number")
+        assert len(table._rows) < 6
         assert study.news is not None
         assert {2} == {trial.params["layers"] for trial in study._chosen(study.news.view)}
         assert table.cursor_key is not None
@@ -635,6 +637,7 @@ async def test_difficulty_of_the_teacher_and_of_trials(ws: Workspace, importance
         await pilot.press("7")
         await until(pilot, lambda: row(pilot, "word").startswith("word order sensitivity 0.200"), "the number")
         await shown(pilot, "a bag of words or a Bi-LSTM")
+        await shown(pilot, "validation split")  # no fact is cut
         assert "difficulty demo" in command(pilot)
         assert set() == control_codes(pilot)
         await pilot.press("t")
@@ -647,7 +650,7 @@ async def test_difficulty_of_the_teacher_and_of_trials(ws: Workspace, importance
         await until(pilot, lambda: row(pilot, "word").startswith("word order sensitivity 0.200"), "the number")
         assert "bag of words" not in words_on(pilot)
         await pilot.press("right_square_bracket")
-        await shown(pilot, "Not available: demo/1 has no best checkpoint Rerun it.")
+        await shown(pilot, "Not available: demo/1 has no best checkpoint. Rerun it.")
         assert 1 == passes.asked.count((None, 1))
         assert "difficulty demo --trial 1" in command(pilot)
 

@@ -32,6 +32,6 @@ async def test_a_letter_leads_to_a_tab_and_others_back(ws: Workspace) -> None:
             await (pilot.press(key) if key else pilot.click(offset=(30, 20)))
             await until(pilot, lambda: isinstance(pilot.app.screen, AnalysisScreen), "the analysis")
         await pilot.press("semicolon")
-        await shown(pilot, "[s]")
+        await shown(pilot, "escape goes back")
         await pilot.press("f")
         await until(pilot, lambda: pilot.app.screen.current != "importance", "another tab")  # type: ignore[attr-defined]  # an analysis

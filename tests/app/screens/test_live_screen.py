@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from rich.text import Text
 from tests.app.screens.driving import SIZES, playing, shown, toasts, until, words_on
 
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.compare import CompareScreen
+from bertdistill.app.screens.dialogues import Confirm
 from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.models import ModelsScreen
@@ -29,7 +31,7 @@ from bertdistill.engine.contract.workspace import Workspace
 SCREENS: dict[str, Callable[[], LiveScreen]] = {
     "studies": StudiesScreen,
     "study": lambda: StudyScreen("demo"),
-    "trial": lambda: TrialScreen("demo", 1),
+    "trial": lambda: TrialScreen("demo", 6),
     "compare": lambda: CompareScreen("demo", (0, 1)),
     "analysis": lambda: AnalysisScreen("demo", 1),
     "rerun": lambda: RerunScreen("demo", 1),
@@ -95,3 +97,23 @@ async def test_a_paused_view_says_so(ws: Workspace) -> None:
         await until(pilot, lambda: "screen paused, p resumes" in words_on(pilot).splitlines()[-1], "the footer")
         await pilot.press("p")
         await until(pilot, lambda: "paused" not in words_on(pilot).splitlines()[-1], "the usual footer")
+
+
+async def test_a_line_that_is_too_long_is_cut_with_a_sign(ws: Workspace) -> None:
+    """Else the end of a sentence would be missing and nobody would know; on a new width it is cut anew."""
+    screen = HistoryScreen("demo")
+    async with playing(ws, screen, SIZES[1]) as pilot:
+        screen.header(Text("word " * 30))
+        for width in (80, 60):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda w=width: words_on(pilot).splitlines()[0].rstrip().endswith("…"), "the sign")
+
+
+async def test_a_list_opens_nothing_over_a_dialogue(ws: Workspace) -> None:
+    """A double click whose effect comes after the dialogue: escape would go back to a question of another screen."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await pilot.press("Z")
+        dialogue = await until(pilot, lambda: isinstance(pilot.app.screen, Confirm) and pilot.app.screen, "a question")
+        pilot.app.open_trial("demo", 1)
+        await pilot.pause()
+        assert dialogue is pilot.app.screen

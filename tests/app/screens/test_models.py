@@ -120,6 +120,8 @@ async def test_versions_with_report_and_card(bench: Make, tmp_path: Path) -> Non
         await pilot.press("j")
         await shown(pilot, "# The card")
         words = words_on(pilot)
+        listed = next(line.partition("││")[0] for line in words.splitlines() if "›model:1" in line)
+        assert "prod" in listed  # beside the report, too
         assert "the first" in words
         assert "secret-metadata" not in words
         assert f"accuracy  {of.trial(0).metrics['accuracy']:.2f} %" in words

@@ -77,7 +77,7 @@ async def test_ranges_name_the_space_of_the_study_file(ws: Workspace) -> None:
         await shown(pilot, "16,32")
         await pilot.press("i")
         await shown(pilot, "1 to 2")
-        assert "range.layers whole range 1 to 2" == line_of(pilot, "range.layers")
+        assert "range.layers 1 to 2 1 to 2" == line_of(pilot, "range.layers")
         assert line_of(pilot, "range.hidden_size").startswith("range.hidden_size 16,32 16, 32 or 64 by ada ")
 
 

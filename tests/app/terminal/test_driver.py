@@ -12,6 +12,8 @@ import pytest
 from tests.app.pty_terminal import DEADLINE, PROGRAM, PtyTerminal
 
 from bertdistill.app.terminal.driver import InputDecoder
+from bertdistill.engine.study.config import to_toml
+from bertdistill.engine.study.study_spec import StudySpec
 
 READY = "q quit"
 """The end of the footer."""
@@ -131,20 +133,23 @@ def test_nothing_is_suspended_without_a_shell(shown: PtyTerminal) -> None:
     assert (0, True) == (shown.wait_end(), shown.is_clean)
 
 
-def test_an_editor_needs_no_shell_and_may_fail(tmp_path: Path) -> None:
+def test_an_editor_needs_no_shell_and_may_fail(spec: StudySpec, tmp_path: Path) -> None:
     """As the only program of a terminal: it has the terminal, and afterwards the app has it again."""
-    (tmp_path / "mine.toml").write_text('name = "mine"', encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(to_toml(spec), encoding="utf-8")
     script = tmp_path / "ed.sh"
     script.write_text('read key; echo "got $key"; test $key = good', encoding="utf-8")
     with PtyTerminal(cwd=tmp_path, environ={"EDITOR": f"sh {script}"}) as terminal:
         terminal.wait_for(READY)
-        terminal.send("n\r")
+        terminal.send("n")
+        terminal.wait_for("mine")
+        terminal.send("\r")
         terminal.wait_for("f4 files")
         for key in ("good", "bad"):
             terminal.send("\x1b[19~")
             terminal.wait("the editor", lambda: terminal.is_clean)
+            starts = terminal.output.count(b"\x1b[?1049h")
             terminal.send(f"{key}\n")
-            terminal.wait_for("f4 files")
+            terminal.wait("the app again", lambda n=starts: terminal.output.count(b"\x1b[?1049h") > n)
         terminal.wait_for("ended with status 1")
         terminal.send("\x11")
         assert (0, True) == (terminal.wait_end(), terminal.is_clean)

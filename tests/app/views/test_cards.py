@@ -16,7 +16,7 @@ def test_a_study_in_a_few_facts(db: Database) -> None:
     facts = dict(study_card(read_view(db, "demo"), ascii_only=True))
     assert ("#0 · 90.00 · 120k", "#2 · 50.00 · 15.0k", "95.00") == (facts["best"], facts["smallest"], facts["teacher"])
     assert "#6 50%" == facts["running"]
-    assert facts["covered"].startswith("0.577 of the plane")
+    assert facts["hypervolume"].startswith("0.577 ")
     assert "problem" not in facts
 
 
@@ -27,8 +27,8 @@ def test_a_search_that_ended_says_what_is_next(db: Database) -> None:
     assert "" == ended_words(view, keys)
     ended = replace(view, study=replace(view.study, state=StudyState.COMPLETE))
     words = ended_words(ended, keys)
-    assert words.startswith("The search is complete. Best: #0 · 90.00 · 120k. Next: promote promotes the trial under")
-    assert words.endswith("analysis analyses all trials, copy writes a report.")
+    assert words.startswith("Complete. Best: #0 · 90.00 · 120k. promote promotes the trial under the cursor")
+    assert words.endswith("analysis analyses all, copy writes a report.")
     assert "promote" not in ended_words(replace(ended, study=replace(ended.study, kind="program")), keys)
     assert "settings changes them" in ended_words(replace(ended, trials=()), keys)
 

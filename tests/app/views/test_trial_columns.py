@@ -27,3 +27,10 @@ def test_a_mixed_study_shows_the_family(tmp_path: Path) -> None:
     )
     assert columns_of(mixed)[1:4] == ("accuracy", "params", "family")
     assert "family" not in columns_of(study_spec(tmp_path))
+
+
+def test_a_program_that_logs_no_loss_has_no_column_of_it() -> None:
+    """It would be empty; with a loss it is there."""
+    study = Study(name="p", task="", kind="program", spec={"objectives": [{"metric": "accuracy"}]}, created_at=0.0)
+    view = make_view(study, outline(study), [])
+    assert [False, True] == ["loss" in default_columns(view, losses) for losses in ({}, {0: 0.5})]

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from bertdistill.app.report.details import read_details
 from bertdistill.app.views.view import read_view
-from bertdistill.app.widgets.trial_facts import others, runs_rows, signal_name, trial_of, wrapped
+from bertdistill.app.widgets.trial_facts import facts_rows, others, runs_rows, signal_name, trial_of, wrapped
 from bertdistill.store.db import Database
 from bertdistill.store.rows import ModelVersion
 
@@ -69,3 +69,15 @@ def test_rows_have_keys_of_their_own(db: Database) -> None:
 def test_only_rows_about_trials_lead_somewhere() -> None:
     """The key says where."""
     assert [7, None, None] == [trial_of(("trial", 7, "rerun", 0)), trial_of(("text", "note", 0)), trial_of("state")]
+
+
+def test_a_long_value_is_shown_whole(db: Database) -> None:
+    """On lines of its own; a short one stays beside those of the others."""
+    view = read_view(db, "demo")
+    trial = view.trial(3)
+    assert trial is not None
+    path = "/data/a/long/path/to/reviews.csv"
+    long = dataclasses.replace(trial, params={"data.path": path, "layers": 2})
+    rows = facts_rows(view, long, [], others(view, long), 70, ascii_only=False)
+    assert [path] == [row.cells[1].text for row in rows if row.wide and row.cells[0].text == "data.path"]
+    assert [False] == [row.wide for row in rows if row.cells[0].text == "layers"]

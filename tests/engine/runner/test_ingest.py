@@ -614,3 +614,11 @@ def test_a_trial_cannot_report_sub_networks(tmp_path: Path) -> None:
     with place.db.read() as session:
         assert reads.screened(session, place.study_id) == []
     place.db.close()
+
+
+def test_progress_that_nobody_reports_is_the_newest_step(place: Place) -> None:
+    """Of a program that only prints metrics; whoever reports progress is believed."""
+    place.emit("metrics", step=16, values={"accuracy": 0.5})
+    place.run()
+    found = place.attempt()
+    assert ("train", 17.0, 0.0, "steps") == (found.phase, found.done, found.total, found.unit)

@@ -26,6 +26,7 @@ from bertdistill.engine.search.importances import (
     Method,
     ask_importances,
     importances,
+    logged_importances,
     main,
     read_importances,
     study_importances,
@@ -308,3 +309,12 @@ def test_asking_does_not_load_optuna() -> None:
     """The terminal app imports this module."""
     program = "import sys, bertdistill.engine.search.importances; sys.exit('optuna' in sys.modules)"
     assert 0 == subprocess.run([sys.executable, "-P", "-c", program], check=False).returncode
+
+
+def test_parameters_of_logged_runs_are_weighed_whatever_they_are_called(spec: StudySpec) -> None:
+    """`lr` is no setting here, and `mlp.depth` is not of a family here: both are names of a stranger."""
+    made = rows(spec, 12)
+    params = [{"lr": one.metrics["accuracy"] / 1000, "mlp.depth": one.number % 3} for one in made]
+    logged = [dataclasses.replace(one, params=p, settings={}) for one, p in zip(made, params, strict=True)]
+    [found] = logged_importances(logged, [Objective("accuracy", "maximize")], "ped-anova")
+    assert {"lr": 12, "mlp.depth": 12} == {weight.parameter: weight.trials for weight in found.weights}
