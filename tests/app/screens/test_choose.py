@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-from tests.app.screens.driving import HARMLESS, HOSTILE, SIZES, control_codes, playing, shown, until, words_on
+from tests.app.screens.driving import SIZES, playing, until, words_on
 from textual.pilot import Pilot
-from textual.widgets import Input
 
-from bertdistill.app.screens.choose import ChooseColumns, FilterDialogue
+from bertdistill.app.screens.choose import ChooseColumns
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.store import reads, writes
 from bertdistill.store.writing import Writing
 
 Edit = Callable[[Callable[[Writing], Any]], Any]
