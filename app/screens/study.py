@@ -46,7 +46,6 @@ from bertdistill.store import reads
 from bertdistill.store.rows import Attempt, Notice, StudyState, Trial
 
 if TYPE_CHECKING:
-    from bertdistill.app.views.query import Query
     from bertdistill.engine.analysis.joined import Joined
     from bertdistill.engine.steering.history import Entry
 
@@ -282,7 +281,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             trials = trials[::-1]
         ascii_only = self.ui.ascii_only
         columns = trial_table.table_columns(view, names, self._sort, reverse=self._reverse, ascii_only=ascii_only)
-        rows = self._rows.rows(view, trials, names, news.losses, frozenset(self.marked), ascii_only=ascii_only)
+        pooled = not self._sort and not self._reverse
+        marked = frozenset(self.marked)
+        rows = self._rows.rows(view, trials, names, news.losses, marked, ascii_only=ascii_only, pooled=pooled)
         table.show(columns, rows, empty=self._empty_words(news))
         if self._selected is None and rows:
             self._selected = _first(view, trials)
@@ -640,10 +641,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         """Keep the trials that match; a screen behind another one shows that when it is seen again."""
         from bertdistill.app.views.query import keys_of, parse
 
-        self._keep_those(parse(text, keys_of(self.news.view)) if self.news is not None else None, text)
-
-    def _keep_those(self, query: Query | None, text: str) -> None:
-        query = query if query is not None and query.terms else None
+        query = parse(text, keys_of(self.news.view)) if text and self.news is not None else None
         self._filter_text = text if query is not None else ""
         self._keep = None if query is None else lambda view, t: query.matches(view, t, self._losses())
 
@@ -659,11 +657,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self.news is None:
             return ""
         try:
-            query = finished(text, self.news.view)
+            self.use_filter(finished(text, self.news.view))
         except UsageError as error:
             return error_line(error)
-        self._keep_those(query, text.strip())
-        self._again()
         return self._amount(self.news.view)
 
     def complete_filter(self, text: str) -> list[str]:

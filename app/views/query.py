@@ -119,20 +119,19 @@ def parse(text: str, known: Collection[str] = KEYS) -> Query:
     return Query(tuple(_term(match, known) for match in _words(text)))
 
 
-def finished(text: str, view: StudyView) -> Query:
-    """What a filter keeps while its last word is being typed: without that word as long as it is the beginning of a
-    key, or lacks a value. Raises UsageError for what is wrong before it.
+def finished(text: str, view: StudyView) -> str:
+    """What counts of a filter while its last word is being typed: all but that word as long as it is the beginning of
+    a key, or lacks a value.
     """
-    known, matches = keys_of(view), list[re.Match[str]]()
+    known, end, match = keys_of(view), 0, None
     try:
         for match in _words(text):
-            matches.append(match)
+            begin, end = end, match.end()
     except UsageError:  # a quote that is not closed yet
-        pass
-    else:
-        if matches and _is_begun(matches[-1], known, ended=text[-1].isspace()):
-            matches.pop()
-    return Query(tuple(_term(match, known) for match in matches))
+        return text[:end].strip()
+    if match is not None and _is_begun(match, known, ended=text[-1].isspace()):
+        end = begin
+    return text[:end].strip()
 
 
 def _is_begun(match: re.Match[str], known: Collection[str], *, ended: bool) -> bool:

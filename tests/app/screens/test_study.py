@@ -94,7 +94,7 @@ async def test_the_order_of_the_trials(ws: Workspace) -> None:
         await pilot.press("S", "s", "s")
         await shown(pilot, "Trials by exact")
         assert [4, 6, 2, 3, 7, 1, 0, 5] == numbers(screen)
-        await pilot.press("s", "s", "s", "s", "s", "s")
+        await pilot.press("s", "s", "s", "s", "s", "s", "s")
         await shown(pilot, "Trials by rank")
         assert ranked == numbers(screen)
 
