@@ -26,7 +26,7 @@ from bertdistill.app.views.study_card import study_card
 from bertdistill.app.views.study_order import ORDERS, age, changed_at, in_order, matches
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, no_point
 from bertdistill.app.views.welcome import PURPOSE, TITLE, WAYS, example, welcome_facts
-from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
 from bertdistill.app.widgets.split import Split
@@ -37,23 +37,7 @@ from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt
 
-COLUMNS = (
-    Column("study", "study", 20),
-    Column("state", "state", 12),
-    Column("changed", "changed", 7, "right"),
-    Column("trials", "trials", 7, "right"),
-    Column("top", "best", 16),
-    Column("smallest", "smallest", 8, "right"),
-    Column("progress", "progress", 15, "right"),
-    Column("left", "left", 8, "right"),
-    Column("frontier", "frontier", 8, "right"),
-    Column("best", "best points", 24, grow=True),
-    Column("hypervolume", "hypervolume", 14),
-    Column("note", "note", 20),
-)
-LISTED = ("study", "state", "changed", "trials", "top", "smallest", "progress", "left")
-"""The columns beside an inspector, which says the rest; the first ones are those that fit."""
-ROOMY = 70
+ROOMY = 90
 """Cells of the list from which on the name of a study's best score stands beside it."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
 NONE_YET = "There are no studies here yet; press n to create one."
@@ -127,7 +111,9 @@ state, task or note hold every word that is typed, and none that has a minus bef
         views = in_order([v for v in every if matches(v, self._filter_text)], self._sort, reverse=self._reverse)
         if news.views:
             empty = self._no_match if every else ALL_AWAY
-            table.show(self._columns, [self._row(view, news) for view in views], empty=empty)
+            columns, rows = self._columns, [self._row(view, news) for view in views]
+            self.query_one(Split).suit(whole_width(columns, rows))
+            table.show(columns, rows, empty=empty)
         else:
             rows = [Row(("begin", key), (Cell(what, "bright"), Cell(about))) for key, what, about in WAYS]
             table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
@@ -173,8 +159,8 @@ state, task or note hold every word that is typed, and none that has a minus bef
         cells = (
             Cell(safe_line(study.name, 60), "bright"),
             study_rows.state_of(view, live, alive=news.runner.alive, ascii_only=ascii_only),
-            Cell(age(time.time() - changed_at(view))),
             Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
+            Cell(age(time.time() - changed_at(view))),
             Cell(study_rows.top_of(view, named=self._named)),
             Cell(study_rows.smallest_of(view)),
             Cell(
@@ -187,7 +173,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
             Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
         )
-        named = {column.key: cell for column, cell in zip(COLUMNS, cells, strict=True)}
+        named = {column.key: cell for column, cell in zip(study_rows.COLUMNS, cells, strict=True)}
         return Row(study.name, tuple(named[column.key] for column in self._columns), dim=study.id in news.archived)
 
     @property
@@ -195,21 +181,25 @@ state, task or note hold every word that is typed, and none that has a minus bef
         if not self.inspected:
             said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
             # Where it is narrow, the trials are seen, too.
-            name = replace(COLUMNS[0], width=24 if self.has_class("-wide") else 14, grow=True, most=40)
-            return [name, *(column for column in COLUMNS[1:] if column.key not in said)]
-        named = {column.key: column for column in COLUMNS}
+            name = replace(study_rows.COLUMNS[0], width=24 if self.has_class("-wide") else 14, grow=True, most=40)
+            return [name, *(column for column in study_rows.COLUMNS[1:] if column.key not in said)]
+        named = {column.key: column for column in study_rows.COLUMNS}
         if not self._named:
             score = study_rows.shared_score_of(self.news.views if self.news else ())
             named["top"] = Column(
                 "top", score if 0 < len(score) <= 12 else "best", max(6, len(score)) if len(score) <= 12 else 6, "right"
             )
-        first, state, *others = (named[key] for key in LISTED)
-        return [replace(first, width=14, grow=True, most=40), replace(state, width=11), *others]
+        views = self.news.views if self.news else ()
+        ends = any(view.needs_runner for view in views)
+        first, state, *others = (named[key] for key in study_rows.LISTED if key != "left" or ends)
+        longest = max((len(view.study.name) for view in views), default=0)
+        name = replace(first, width=max(14, min(longest, study_rows.WHOLE_NAME)), grow=True, most=40)
+        return [name, replace(state, width=11), *others]
 
     @property
     def _named(self) -> bool:
         """Whether the name of each best score fits, too."""
-        return not self.inspected or self.query_one(LineTable).size.width >= ROOMY
+        return not self.inspected or self.query_one(Split).room >= ROOMY
 
     @on(LineTable.Moved)
     def moved(self) -> None:

@@ -1,4 +1,4 @@
-"""Cells of the list of studies: the state of each, its best trials, the time that is left. Pure."""
+"""Columns and cells of the list of studies: the state of each, its best trials, the time that is left. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,28 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.study_card import best_trial
 from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.app.widgets.cells import Cell
+from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.store.rows import Attempt
+
+COLUMNS = (
+    Column("study", "study", 20),
+    Column("state", "state", 12),
+    Column("trials", "trials", 7, "right"),
+    Column("changed", "changed", 7, "right"),
+    Column("top", "best", 16),
+    Column("smallest", "smallest", 8, "right"),
+    Column("progress", "progress", 15, "right"),
+    Column("left", "left", 8, "right"),
+    Column("frontier", "frontier", 8, "right"),
+    Column("best", "best points", 24, grow=True),
+    Column("hypervolume", "hypervolume", 14),
+    Column("note", "note", 20),
+)
+LISTED = ("study", "state", "trials", "changed", "top", "smallest", "progress", "left")
+"""The columns beside an inspector, which says the rest; the first ones are those that fit."""
+WHOLE_NAME = 24
+"""Cells of a name up to which it is whole, whatever else fits."""
 
 
 def state_of(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only: bool) -> Cell:

@@ -140,7 +140,7 @@ def _is_begun(match: re.Match[str], known: Collection[str], *, ended: bool) -> b
     if key is None:
         return value in known or (not ended and (not value or any(name.startswith(value) for name in known)))
     if not value:
-        return not ended and (match["colon"] is None or ALIASES.get(key, key) not in ("tags", "note"))
+        return match["colon"] is None or (not ended and ALIASES.get(key, key) not in ("tags", "note"))
     try:
         _term(match, known)
     except UsageError:

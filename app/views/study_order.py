@@ -7,6 +7,7 @@ from typing import Any
 
 from bertdistill.app.views.study_card import best_trial
 from bertdistill.app.views.view import StudyView, chart_axes
+from bertdistill.store.rows import Study, Trial
 
 UNITS = ((86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "m"))
 """Seconds of the units of an age, the longest first."""
@@ -17,7 +18,7 @@ def changed_at(view: StudyView) -> float:
     return max(_newest(view.study), *(map(_newest, view.trials)), 0.0)
 
 
-def _newest(one: Any) -> float:
+def _newest(one: Study | Trial) -> float:
     return max(one.created_at, one.started_at or 0.0, one.finished_at or 0.0)
 
 
