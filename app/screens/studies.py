@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -85,8 +85,9 @@ state, task or note hold every word that is typed, and none that has a minus bef
             yield Inspector(id="inspector", classes="pane inspector")
 
     def on_mount(self) -> None:
-        kept = self.ui.memory.recall(ORDER, {})
-        self._sort = kept.get("sort", "") if kept.get("sort") in ORDERS else ""
+        kept: dict[str, Any] = self.ui.memory.recall(ORDER, {})
+        by = kept.get("sort")
+        self._sort = by if isinstance(by, str) and by in ORDERS else ""
         self._reverse = kept.get("reverse") is True
         self.query_one(LineTable).focus()
 
