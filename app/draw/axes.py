@@ -83,8 +83,9 @@ def drawable(value: float | None, *, log: bool = False) -> bool:
     return value is not None and math.isfinite(value) and abs(value) <= _LARGEST and (not log or value >= 1 / _LARGEST)
 
 
-def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03) -> Scale:
-    """Limits that enclose the drawable `values` (at least one) and the lines near them, rounded outwards.
+def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03, parts: int = 12) -> Scale:
+    """Limits that enclose the drawable `values` (at least one) and the lines near them, rounded outwards to steps of
+    about one of `parts` of the range.
 
     Round limits change rarely, so a chart that grows keeps most of its cells. A line whose distance exceeds the range
     of the values stays outside, or it would squeeze them together.
@@ -98,7 +99,7 @@ def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03) -> Scale
         if width == 0 or low - width <= value <= high + width:
             low, high = min(low, value), max(high, value)
     low, high = _widened(low, high, axis, margin)
-    return Scale(axis, *(_round_log(low, high) if axis.log else _round_linear(low, high)))
+    return Scale(axis, *(_round_log(low, high) if axis.log else _round_linear(low, high, parts)))
 
 
 def _widened(low: float, high: float, axis: Axis, margin: float) -> tuple[float, float]:
@@ -110,8 +111,8 @@ def _widened(low: float, high: float, axis: Axis, margin: float) -> tuple[float,
     return low - margin * width, high + margin * width
 
 
-def _round_linear(low: float, high: float) -> tuple[float, float]:
-    step = _step((high - low) / 12)
+def _round_linear(low: float, high: float, parts: int) -> tuple[float, float]:
+    step = _step((high - low) / parts)
     return float(f"{math.floor(low / step) * step:.12g}"), float(f"{math.ceil(high / step) * step:.12g}")
 
 

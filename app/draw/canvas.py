@@ -30,7 +30,7 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "running": ("▷", ">"),
     "reference": ("○", "o"),
     "cascade": ("◇", "+"),
-    "tied": ("☆", "%"),
+    "tied": ("☆", "~"),
     "baseline": ("◆", "B"),
     "frontier": ("★", "*"),
 }
@@ -52,7 +52,7 @@ COLOURS: dict[str, Colour] = {
     "running": 14,
     "reference": 13,
     "cascade": 12,
-    "tied": 10,
+    "tied": 2,
     "baseline": 11,
     "frontier": 10,
     "line": 8,
@@ -138,6 +138,8 @@ class Canvas:
     taken: set[tuple[int, int]] = field(default_factory=set)
     crossed: set[tuple[int, int]] = field(default_factory=set)
     """Where lines are: labels cover them only where there is no other room."""
+    behind: set[tuple[int, int]] = field(default_factory=set)
+    """Where something pale is that all else may cover."""
 
     def share(self, x: float) -> float:
         return self.x.share(x) * (1 - self.spare)
@@ -187,6 +189,25 @@ class Canvas:
         """A straight line of one glyph; its ends are shares of the axes."""
         self.figure.plot(xs, ys, marker=glyph, color=self.paint(key))
 
+    def rulers(self) -> None:
+        """The lines of the axes: thresholds, chance and ceilings."""
+        for value, _ in self.x.axis.lines:
+            if self.x.holds(value):
+                self.line([self.share(value)] * 2, [0.0, 1.0], UP[self.look.plain], "line")
+        for value, _ in self.y.axis.lines:
+            if self.y.holds(value):
+                self.line([0.0, 1.0], [self.y.share(value)] * 2, ACROSS[self.look.plain], "line")
+
+    def ruler_labels(self) -> None:
+        """What these lines are, where neither a mark nor another label is."""
+        for value, label in self.x.axis.lines:
+            if self.x.holds(value):
+                self.write(label, "line", [(self.column(value), row, "left") for row in (0, 1, self.rows - 1)])
+        for value, label in self.y.axis.lines:
+            if self.y.holds(value):
+                row, right = self.row(value), self.columns - 1
+                self.write(label, "line", [(0, row, "left"), (right, row, "right"), (right // 2, row, "left")])
+
     def scatter(self, places: Sequence[tuple[float, float]], glyph: str, key: str, *, bold: bool = False) -> None:
         if places:
             xs, ys = [a for a, _ in places], [b for _, b in places]
@@ -197,10 +218,10 @@ class Canvas:
         marker: Marker = "ascii" if self.look.plain else self.look.marker
         self.scatter_cells(characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter), key)
 
-    def scatter_cells(self, characters: Mapping[tuple[int, int], str], key: str) -> None:
-        """A line as the character of each of its cells."""
+    def scatter_cells(self, characters: Mapping[tuple[int, int], str], key: str, *, behind: bool = False) -> None:
+        """A line as the character of each of its cells; `behind` means that labels may cover it."""
         places = self.middles(characters)
-        self.crossed.update(characters)
+        (self.behind if behind else self.crossed).update(characters)
         if places:
             xs, ys = [a for a, _ in places], [b for _, b in places]
             self.figure.scatter(xs, ys, marker=list(characters.values()), color=self.paint(key))
@@ -227,10 +248,16 @@ class Canvas:
         style = "bold" if bold else "default"
         self.figure.text(text, x=x, y=y, alignment="left", color=self.paint(key), style=style)
 
-    def write(self, text: str, key: str, places: Sequence[tuple[int, int, str]], *, bold: bool = False) -> bool:
-        """Write a label at the first free position (column, row, side of the column); False if there is none."""
+    def write(
+        self, text: str, key: str, places: Sequence[tuple[int, int, str]], *, bold: bool = False, over: bool = True
+    ) -> bool:
+        """Write a label at the first free position (column, row, side of the column); False if there is none.
+
+        With `over` it may cover a line if there is no other room.
+        """
         label = cells(text, self.look)
-        for occupied in (self.taken | self.crossed, self.taken):
+        lines = self.taken | self.crossed
+        for occupied in (lines | self.behind, lines, *([self.taken] if over else [])):
             for column, row, side in places:
                 start = column if side == "left" else column - len(label) + 1
                 free = all((start + i, row) not in occupied for i in range(len(label)))

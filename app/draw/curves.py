@@ -32,6 +32,10 @@ DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
 )
 """Dots drawn and left out in turn, so that curves differ without colour, and how the legend shows it."""
 
+MEASURED = 20
+"""Values of a curve from which on they have no marks: few are joined by lines that nobody measured."""
+MARK = ("●", "o")
+"""What a measured value is marked with, and in ASCII."""
 LABELLED = 3
 """Most curves whose names stand at their ends; the names of more stand in a column, with their last values."""
 
@@ -69,14 +73,17 @@ def curves_drawing(
     crosshair: float | None = None,
     smoothing: float = 0.0,
     x_text: Callable[[float], str] = number,
+    lines: tuple[tuple[float, str], ...] = (),
+    named: bool = True,
 ) -> Drawing:
-    """Curves, each with its own dashes (letters in ASCII) and a label at its last point.
+    """Curves, each with its own dashes (letters in ASCII); of several each has a label at its last point if `named`.
 
+    Few values are marked. `lines` are drawn across, with what they are.
     `smoothing` in [0, 1) is the weight of the past. `crosshair` draws a vertical line at that x; the `readings`
     are what each curve shows at its nearest point, None outside of its steps.
     """
-    series, hidden = [], 0
-    for curve in curves:
+    series, hidden = list[_Series](), 0
+    for place, curve in enumerate(curves):
         pairs = [
             (s, v)
             for s, v in zip(curve.steps, curve.values, strict=True)
@@ -84,64 +91,97 @@ def curves_drawing(
         ]
         hidden += len(curve.values) - len(pairs)
         if pairs:
-            series.append((curve, smooth(pairs, smoothing)))
+            series.append(_Series(place, curve, smooth(pairs, smoothing)))
     if not series:
         return Drawing("no value to draw yet", hidden=hidden, drawn=False)
     if too_small(look):
         return sorry(look, hidden)
-    x = scale((s for _, pairs in series for s, _ in pairs), Axis(x_title, "minimize", x_text), margin=0.0)
-    y = scale((v for _, pairs in series for _, v in pairs), Axis("", "minimize", log=log))
+    x = scale((s for one in series for s, _ in one.pairs), Axis(x_title, "minimize", x_text), margin=0.0, parts=40)
+    y = scale((v for one in series for _, v in one.pairs), Axis("", "minimize", log=log, lines=lines))
     listed = len(series) > LABELLED
-    names = [_end_label(curve, pairs[-1][1], index, look, listed=listed) for index, (curve, pairs) in enumerate(series)]
-    with canvas_of(look, x, y, spare=max(map(len, names)) + 1) as canvas:
+    labels = [(one, _end_label(one, look, listed=listed)) for one in series] if named and len(series) > 1 else []
+    with canvas_of(look, x, y, spare=max(len(label) for _, label in labels) + 1 if labels else 0) as canvas:
+        canvas.rulers()
         if crosshair is not None and x.holds(crosshair):
             canvas.line([canvas.share(crosshair)] * 2, [0.0, 1.0], UP[look.plain], "line")
-        for index, (_, pairs) in enumerate(series):
-            dashes = () if look.colour else DASHES[index % len(DASHES)][1]
-            canvas.dotted(extremes(canvas.dots(pairs)), _LETTERS[index % 8], f"series{index % SERIES}", dashes)
-        ends = [(name, *pairs[-1]) for name, (_, pairs) in zip(names, series, strict=True)]
-        if listed:
-            _column(canvas, ends)
-        else:
-            _end_labels(canvas, ends)
+        for one in series:
+            dashes = () if look.colour else DASHES[one.place % len(DASHES)][1]
+            canvas.dotted(extremes(canvas.dots(one.pairs)), _LETTERS[one.place % 8], one.key, dashes)
+        if not smoothing:
+            _marks(canvas, series)
+        (_column if listed else _end_labels)(canvas, labels)
+        canvas.ruler_labels()
         canvas.name_axes()
         text = canvas.text()
-    legend = tuple(_curve_words(c, p[-1][1], i, len(series), look) for i, (c, p) in enumerate(series))
-    readings = () if crosshair is None else tuple((c.name, _reading(p, crosshair)) for c, p in series)
+    legend = tuple(_curve_words(one, len(series), look) for one in series)
+    readings = () if crosshair is None else tuple((one.curve.name, _reading(one.pairs, crosshair)) for one in series)
     return Drawing(text, legend, hidden, readings)
 
 
-def _end_label(curve: Curve, last: float, index: int, look: Look, *, listed: bool) -> str:
-    name = cells(curve.label or curve.name, look, 14)
-    name += f" {last:.4g}" if listed else ""
+@dataclass(frozen=True)
+class _Series:
+    """A curve with the values that can be drawn, and its place among all: that of its colour, dashes and letter."""
+
+    place: int
+    curve: Curve
+    pairs: Sequence[tuple[float, float]]
+
+    @property
+    def key(self) -> str:
+        return f"series{self.place % SERIES}"
+
+    @property
+    def last(self) -> float:
+        return self.pairs[-1][1]
+
+
+def _marks(canvas: Canvas, series: Sequence[_Series]) -> None:
+    """A mark at each measured value, of curves that have few."""
+    for one in series:
+        if len(one.pairs) < min(MEASURED, canvas.columns // 2):
+            marked = dict.fromkeys(canvas.cells_of(one.pairs))
+            canvas.scatter(canvas.middles(marked), MARK[canvas.look.plain], one.key)
+            canvas.taken.update(marked)
+
+
+def _end_label(one: _Series, look: Look, *, listed: bool) -> str:
+    name = cells(one.curve.label or one.curve.name, look, 14)
+    name += f" {one.last:.4g}" if listed else ""
     if look.plain:
-        return f"{_LETTERS[index % 8]} {name}"
-    return f"{DASHES[index % len(DASHES)][0]} {name}" if listed and not look.colour else name
+        return f"{_LETTERS[one.place % 8]} {name}"
+    return f"{DASHES[one.place % len(DASHES)][0]} {name}" if listed and not look.colour else name
 
 
-def _end_labels(canvas: Canvas, ends: Sequence[tuple[str, float, float]]) -> None:
+def _end_labels(canvas: Canvas, ends: Sequence[tuple[_Series, str]]) -> None:
     """Each label after the last point of its curve, at the nearest free place: a few columns on beats far above."""
-    for index, (label, step, value) in enumerate(ends):
+    for one, label in ends:
+        step, value = one.pairs[-1]
         column, row = canvas.column(step) + 1, canvas.row(value)
         rows = sorted(range(canvas.rows), key=lambda r: abs(r - row))
         near = [(column + on, r, "left") for on in range(0, _ALONG, 2) for r in rows if abs(r - row) <= _BESIDE]
-        canvas.write(label, f"series{index % SERIES}", [*near, *((column, r, "left") for r in rows)])
+        canvas.write(label, one.key, [*near, *((column, r, "left") for r in rows)])
 
 
-def _column(canvas: Canvas, ends: Sequence[tuple[str, float, float]]) -> None:
+def _column(canvas: Canvas, ends: Sequence[tuple[_Series, str]]) -> None:
     """The names below each other at the right, the highest last value first."""
-    start = canvas.columns - max(len(label) for label, _, _ in ends)
-    order = sorted(range(len(ends)), key=lambda i: -ends[i][2])
-    for row, index in zip(range(canvas.rows - 1, -1, -1), order, strict=False):
-        canvas.put(ends[index][0], start, row, f"series{index % SERIES}")
+    start = canvas.columns - max(len(label) for _, label in ends)
+    order = sorted(ends, key=lambda end: -end[0].last)
+    for row, (one, label) in zip(range(canvas.rows - 1, -1, -1), order, strict=False):
+        canvas.put(label, start, row, one.key)
 
 
-def _curve_words(curve: Curve, last: float, index: int, count: int, look: Look) -> Word:
-    key, name = f"series{index % SERIES}", cells(curve.name, look, 60)
+def _curve_words(one: _Series, count: int, look: Look) -> Word:
+    named = curve_name(one.curve.name, one.place, count, look)
+    return Word(f"{named.text} {one.last:.4g}", named.key)
+
+
+def curve_name(name: str, place: int, count: int, look: Look) -> Word:
+    """What the curve at this place of `count` is called, with what tells it from the others."""
+    name = cells(name, look, 60)
     if look.plain:
-        return Word(f"{_LETTERS[index % 8]} = {name} {last:.4g}", key)
-    dashes = DASHES[0 if look.colour else index % len(DASHES)][0]
-    return Word(f"{dashes} {name} {last:.4g}" if count > 1 else f"{name} {last:.4g}", key)
+        return Word(f"{_LETTERS[place % 8]} = {name}", f"series{place % SERIES}")
+    dashes = f"{DASHES[0 if look.colour else place % len(DASHES)][0]} " if count > 1 else ""
+    return Word(f"{dashes}{name}", f"series{place % SERIES}")
 
 
 def _reading(pairs: Sequence[tuple[float, float]], at: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bertdistill.app.draw.axes import Axis, drawable, scale
 from bertdistill.app.draw.boxes import Cell, stairs
@@ -30,10 +31,10 @@ _STEP = "="
 """What the edge of the frontier is drawn with in ASCII; no mark and no other line has it."""
 _STEP_WORDS = f"{_STEP} frontier's edge"
 BAR = ("│", ":")
-"""What the interval of a frontier point is drawn with, and in ASCII."""
+"""What the interval of a point is drawn with, and in ASCII."""
 _BAR_WORDS = "95 % interval"
-_COLUMNS_FOR_A_BAR = 5
-"""Below, bars stand so close that they hide which mark each belongs to."""
+_BETWEEN_BARS = 5
+"""Free columns between any two bars: closer ones hide the frontier, and only that of the chosen point is drawn."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,16 @@ def _plane(
     chosen = chosen if any(chosen is p for p in shown) else None
     edge = [p for p in fit if p.edge] if steps else []
     with canvas_of(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
-        _rulers(canvas)
+        bars = _bars(canvas, shown, chosen) if steps else []  # below all else
+        canvas.rulers()
         corners = _steps(canvas, edge)
-        bars = _bars(canvas, shown, chosen) if steps else False
         at = dict(zip(map(id, shown), canvas.cells_of([(p.x, p.y) for p in shown]), strict=True))
         _marks(canvas, shown, at, chosen)
         if chosen is not None:
             _cursor(canvas, chosen, detail)
-        _ruler_labels(canvas)
-        _labels(canvas, [p for p in shown if p.label and p is not chosen])
+        canvas.ruler_labels()
+        under = None if chosen is None else at[id(chosen)]  # a repeat of the chosen one shares its mark
+        _labels(canvas, [p for p in shown if p.label and at[id(p)] != under])
         canvas.name_axes()
         text = canvas.text()
         area = canvas.below(_area(canvas, corners)) if look.colour else ()
@@ -129,7 +131,7 @@ def _plane(
     words = [
         *_group_words(shown, groups, look),
         *_edge_words(corners, look),
-        *_bar_words(look, bars=bars),
+        *_bar_words(look, bars),
         *_line_words(canvas),
     ]
     return Drawing(text, tuple(words), hidden, readings, marks=places, area=area)
@@ -152,8 +154,10 @@ def _edge_words(corners: Sequence[Cell], look: Look) -> list[Word]:
     return [Word(_STEP_WORDS, "frontier")] if look.plain and corners else []
 
 
-def _bar_words(look: Look, *, bars: bool) -> list[Word]:
-    return [Word(f"{BAR[look.plain]} {_BAR_WORDS}", "frontier")] if bars else []
+def _bar_words(look: Look, bars: Sequence[Point]) -> list[Word]:
+    """Which intervals there are: those of the frontier, or one."""
+    only = f" of {cells(bars[0].label, look)}" if len(bars) == 1 and bars[0].label else ""
+    return [Word(f"{BAR[look.plain]} {_BAR_WORDS}{only}", "line")] if bars else []
 
 
 def _line_words(canvas: Canvas) -> list[Word]:
@@ -172,28 +176,6 @@ def _line_words(canvas: Canvas) -> list[Word]:
 
 
 # --------------------------------------------------------------------------------------------------------------- lines
-
-
-def _rulers(canvas: Canvas) -> None:
-    """Thresholds, chance and ceilings."""
-    plain = canvas.look.plain
-    for value, _ in canvas.x.axis.lines:
-        if canvas.x.holds(value):
-            canvas.line([canvas.x.share(value)] * 2, [0.0, 1.0], UP[plain], "line")
-    for value, _ in canvas.y.axis.lines:
-        if canvas.y.holds(value):
-            canvas.line([0.0, 1.0], [canvas.y.share(value)] * 2, ACROSS[plain], "line")
-
-
-def _ruler_labels(canvas: Canvas) -> None:
-    """What the lines are, where neither a mark nor the label of the cursor is."""
-    for value, label in canvas.x.axis.lines:
-        if canvas.x.holds(value):
-            canvas.write(label, "line", [(canvas.column(value), row, "left") for row in (0, 1, canvas.rows - 1)])
-    for value, label in canvas.y.axis.lines:
-        if canvas.y.holds(value):
-            row, right = canvas.row(value), canvas.columns - 1
-            canvas.write(label, "line", [(0, row, "left"), (right, row, "right"), (right // 2, row, "left")])
 
 
 def _steps(canvas: Canvas, frontier: Sequence[Point]) -> list[Cell]:
@@ -221,30 +203,29 @@ def reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
 
 
 def _area(canvas: Canvas, corners: Sequence[Cell]) -> list[tuple[int, int, int]]:
-    """What the frontier dominates, as rows with their first and last column, half-open."""
+    """What the frontier dominates with the cells of its line, as rows with their first and last column, half-open."""
     left, high = canvas.x.axis.better == "minimize", canvas.y.axis.better == "maximize"
     spans = []
     for row in range(canvas.rows):
-        beyond = [column for column, at in corners if (at > row if high else at < row)]
+        beyond = [column for column, at in corners if (at >= row if high else at <= row)]
         if beyond:
             spans.append((row, min(beyond), canvas.columns) if left else (row, 0, max(beyond) + 1))
     return spans
 
 
-def _bars(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> bool:
-    """The intervals of frontier points if they do not stand too close, and that of the chosen one; whether any."""
+def _bars(canvas: Canvas, points: Sequence[Point], chosen: Point | None) -> list[Point]:
+    """Draw the intervals of frontier points, if they stand far enough apart, and that of the chosen one; whose."""
     known = [p for p in points if p.bar is not None and p.edge]
-    if len(known) * _COLUMNS_FOR_A_BAR > canvas.columns:
+    columns = sorted(canvas.column(p.x) for p in known)
+    if any(after - before <= _BETWEEN_BARS for before, after in pairwise(columns)):
         known = []
     known += [p for p in (chosen,) if p is not None and p.bar is not None and p not in known]
     for point in known:
-        low, high = (canvas.row(end) for end in point.bar or ())
+        low, high = sorted(canvas.row(end) for end in point.bar or ())
         column = canvas.column(point.x)
         rows = range(max(0, low), min(canvas.rows - 1, high) + 1)
-        canvas.scatter_cells(
-            {(column, row): BAR[canvas.look.plain] for row in rows}, colour_key(point.kind, point.group)
-        )
-    return bool(known)
+        canvas.scatter_cells({(column, row): BAR[canvas.look.plain] for row in rows}, "line", behind=True)
+    return known
 
 
 # --------------------------------------------------------------------------------------------------------------- marks
@@ -279,8 +260,8 @@ def _cursor(canvas: Canvas, point: Point, detail: str) -> None:
     sides = [(column + 2, row, "left"), (column - 2, row, "right")]
     places = [
         *(sides[::-1] if canvas.near_end(column) else sides),
-        (column, row + 1, "left"),
-        (column, row - 1, "left"),
+        *((column + 2, row + by, "left") for by in (1, -1)),
+        *((column - 2, row + by, "right") for by in (1, -1)),
     ]
     canvas.put(mark, column - 1, row, key, bold=True)
     if not any(canvas.write(words, key, places, bold=True) for words in (detail, label) if words):
@@ -289,11 +270,14 @@ def _cursor(canvas: Canvas, point: Point, detail: str) -> None:
 
 
 def _labels(canvas: Canvas, points: Sequence[Point]) -> None:
-    """Labels beside their marks, important kinds first; a label without free cells is omitted."""
+    """Labels beside their marks, important kinds first; one without free cells is omitted, as is one of a frontier
+    point that would cut the step line.
+    """
     order = list(reversed(GLYPHS))
     for point in sorted(points, key=lambda p: order.index(p.kind)):
         column, row = canvas.cell(point.x, point.y)
         off = 1 + (canvas.look.plain and point.label[:1].isalpha())  # a mark that is a letter must not begin a word
         sides = [(column + off, row, "left"), (column - off, row, "right")][:: -1 if canvas.near_end(column) else 1]
         key = colour_key(point.kind, point.group)
-        canvas.write(point.label, key, [*sides, (column, row + 1, "left"), (column, row - 1, "left")])
+        others = [(column, row + 1, "left"), (column, row + 1, "right"), (column, row - 1, "left")]
+        canvas.write(point.label, key, [*sides, *others], over=point.kind != "frontier")

@@ -59,7 +59,8 @@ def _colours(p: Palette) -> str:
 .chart text {{ fill: {p.ink}; }} .chart text.dim, .chart text.line {{ fill: {p.dim}; }}
 .chart .paper, .chart .open {{ fill: {p.paper}; }} .chart .mark {{ stroke: {p.paper}; }}
 .chart .axis, .chart line.line {{ stroke: {p.dim}; }} .chart .grid {{ stroke: {p.grid}; }}
-.chart .area, .chart .share {{ fill: {p.front}; }} .chart .step, .chart .bar {{ stroke: {p.front}; }}
+.chart .area, .chart .share {{ fill: {p.front}; }} .chart .step {{ stroke: {p.front}; }}
+.chart .bar {{ stroke: {p.dim}; }}
 .chart .frontier, .chart .tied {{ color: {p.front}; }}
 .chart .baseline, .chart .cascade, .chart .reference, .chart .running {{ color: {p.ink}; }}
 .chart .dominated, .chart .infeasible {{ color: {p.dim}; }}
@@ -73,7 +74,8 @@ CHART_STYLE = f"""
 .chart .mark {{ fill: currentColor; stroke-width: .8; }} .chart .open, .chart .infeasible {{ stroke-width: 1.6; }}
 .chart .curve {{ fill: none; stroke: currentColor; stroke-width: 1.8; stroke-linejoin: round; }}
 .chart .axis {{ fill: none; }} .chart line.line {{ stroke-dasharray: 5 4; }} .chart .area {{ opacity: .08; }}
-.chart .step {{ stroke-width: 1.5; fill: none; }} .chart .bar {{ stroke-width: 1.2; opacity: .7; fill: none; }}
+.chart .step {{ stroke-width: 1.5; fill: none; }} .chart .bar {{ stroke-width: 1; opacity: .5; fill: none; }}
+.chart .tied {{ opacity: .6; }}
 .chart text.frontier, .chart text.head {{ font-weight: 600; }}
 {_colours(LIGHT)}
 @media screen and (prefers-color-scheme: dark) {{ {_colours(DARK)} }}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from bertdistill.app.draw.axes import Axis, drawable, scale
 from bertdistill.app.draw.canvas import GLYPHS, NAMES, SERIES
@@ -48,6 +49,8 @@ OPEN = ("running", "reference", "cascade", "screened", "tied")
 GROUP_SHAPES = ("circle", "square", "up", "down", "plus", "hexagon")
 MOST_TOLD = 12
 """Frontier points that the description names."""
+BETWEEN_BARS = 20.0
+"""Least distance of any two intervals: closer ones hide the frontier. Every mark's title has its own."""
 MOST_DOTS = 40
 """Points of a curve up to which each has a dot."""
 LONGEST_NAME = 24
@@ -71,14 +74,14 @@ def frontier_svg(
         return no_picture(name, title, "; ".join(filter(None, ["no point to draw yet", hidden])), styled=styled)
     plot = Plot(scale((p.x for p in fit), x), scale((p.y for p in fit), y))
     edge = reaching([p for p in fit if p.edge], x.better, y.better)
+    bars = _bars(plot, [p for p in shown if p.edge])  # below all else
     _steps(plot, edge)
     plot.rulers()
-    _bars(plot, [p for p in shown if p.edge])
     _marks(plot, shown, groups)
     plot.ruler_labels()
     _labels(plot, shown)
     notes = [Key(said) for said in (*off_chart(plot.y, plot.x), hidden) if said]
-    keys, end = legend([*_keys(shown, groups), *notes], HEIGHT + 8)
+    keys, end = legend([*_keys(shown, groups), *_bar_keys(bars=bars), *notes], HEIGHT + 8)
     told = [_told(plot, shown, edge), *(note.text for note in notes)]
     return picture(name, title, ". ".join(told), [*plot.frame(), *plot.parts, *keys], end, styled=styled)
 
@@ -115,14 +118,22 @@ def _steps(plot: Plot, edge: Sequence[Point]) -> None:
     plot.cross(corners)
 
 
-def _bars(plot: Plot, points: Sequence[Point]) -> None:
-    """The intervals of frontier points, cut at the frame."""
-    for point in points:
-        if point.bar is not None:
-            x, _ = plot.place(point.x, point.y)
-            ends = [plot.place(point.x, end)[1] for end in point.bar]
-            low, high = max(plot.top, min(ends)), min(plot.bottom, max(ends))
-            plot.parts.append(f'<path class="bar" d="M{at(x)} {at(low)}V{at(high)}"/>')
+def _bars(plot: Plot, points: Sequence[Point]) -> bool:
+    """The intervals of frontier points, cut at the frame, if they stand far enough apart; whether any."""
+    known = [p for p in points if p.bar is not None]
+    columns = sorted(plot.place(p.x, p.y)[0] for p in known)
+    if not known or any(after - before < BETWEEN_BARS for before, after in pairwise(columns)):
+        return False
+    for point in known:
+        x, _ = plot.place(point.x, point.y)
+        ends = [plot.place(point.x, end)[1] for end in point.bar or ()]
+        low, high = max(plot.top, min(ends)), min(plot.bottom, max(ends))
+        plot.parts.append(f'<path class="bar" d="M{at(x)} {at(low)}V{at(high)}"/>')
+    return True
+
+
+def _bar_keys(*, bars: bool) -> list[Key]:
+    return [Key("lines: 95 % interval")] if bars else []
 
 
 def _path(places: Sequence[tuple[float, float]]) -> str:
@@ -136,10 +147,16 @@ def _marks(plot: Plot, points: Sequence[Point], groups: Sequence[str]) -> None:
         x, y = plot.place(point.x, point.y)
         group = f" {groups[point.group]}" if 0 <= point.group < len(groups) else ""
         said = (
-            f"{point.label or NAMES.get(point.kind, point.kind)}{group}: {plot.x.text(point.x)}, {plot.y.text(point.y)}"
+            f"{point.label or NAMES.get(point.kind, point.kind)}{group}: {plot.x.text(point.x)}, {_score(plot, point)}"
         )
         plot.parts.append(mark(_shape(point), x, y, _classes(point), said))
         plot.take(x, y)
+
+
+def _score(plot: Plot, point: Point) -> str:
+    """Its value on y, with its interval if there is one."""
+    ends = " to ".join(map(plot.y.text, point.bar or ()))
+    return f"{plot.y.text(point.y)} (95 % interval {ends})" if ends else plot.y.text(point.y)
 
 
 def _shape(point: Point) -> str:
@@ -171,8 +188,6 @@ def _keys(shown: Sequence[Point], groups: Sequence[str]) -> list[Key]:
         if kind in kinds
     ]
     shapes = [GROUP_SHAPES[group % len(GROUP_SHAPES)] for group in named]
-    if any(p.bar is not None for p in shown if p.edge):
-        found.append(Key("lines: 95 % interval"))
     return found + [
         Key(safe_line(groups[group], LONGEST_NAME), shape, f"series{group % SERIES}")
         for group, shape in zip(named, shapes, strict=True)

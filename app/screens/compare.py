@@ -101,7 +101,7 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
         text.append(f"{safe_line(news.view.study.name, 40)}  ", "bold")
         self.header(text.append(f"{len(self.numbers)} trials: {numbers}"))
         self._show_table(news)
-        self._curves.show(news.curves, news.series)
+        self._curves.show(news.curves, news.series, news.view)
         self.refresh_keys()
 
     def _show_table(self, news: CompareNews) -> None:

@@ -13,7 +13,7 @@ from textual.containers import Grid
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.draw.curves import curves_drawing
+from bertdistill.app.draw.curves import Curve, curve_name, curves_drawing
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.command_line import command_line
@@ -102,9 +102,11 @@ series whose names match a pattern: `loss` for all that have it in their names, 
         for place, chart in enumerate(self._charts):
             chart.display = place < max(1, len(news.page))
             name = news.page[place] if place < len(news.page) else ""
-            drawn = [small_curve(curve) for curve in news.curves if curve.series == name]
-            chart.draw(partial(curves_drawing, drawn, ""), empty=self._empty_words())
-            entitle(chart, title=safe_line(name, 60))
+            found = {curve.trial: small_curve(curve) for curve in news.curves if curve.series == name}
+            drawn = [found.get(number, Curve("", (), ())) for number in self.numbers]  # each keeps its colour
+            chart.draw(partial(curves_drawing, drawn, "", named=self._maximised), empty=self._empty_words())
+            alone = next(iter(found.values())).label if self._maximised and len(found) == 1 else ""
+            entitle(chart, title=safe_line(name, 60), subtitle=alone)
         self.header(self._header(news))
         if self._names:
             self._charts[self._chosen - self._first].focus()
@@ -114,7 +116,9 @@ series whose names match a pattern: `loss` for all that have it in their names, 
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f"{safe_line(news.view.study.name, 40)}  ", "bold")
         pages = -(-len(self._names) // self._count)
-        text.append(" ".join(f"#{number}" for number in self.numbers))
+        look, several = self._charts[0].look, len(self.numbers)
+        words = [curve_name(f"#{number}", place, several, look) for place, number in enumerate(self.numbers)]
+        text.append_text(self._charts[0].legend(words, self._window[0] // 2))
         page = f", page {self._first // self._count + 1} of {pages}" if pages > 1 else ""
         which = f" like {safe_line(self._pattern, 60)}" if self._pattern else ""
         return text.append(f"  {len(self._names)} series{which}{page}")

@@ -155,7 +155,7 @@ a line that mentions another trial opens it, `escape` returns.
         self.header(in_line(_header(news, ascii_only=self.ui.ascii_only), self.size.width - 2, gap=2))
         self._show_facts(news)
         self._show_runs(news)
-        self._curves.show(news.curves, news.series)
+        self._curves.show(news.curves, news.series, news.view)
         log = self.query_one(LogPane)
         log.show_lines(news.log, empty=NO_OUTPUT if news.view.study.kind == LOG else NO_LINES)
         log.call_it(news.log_title)

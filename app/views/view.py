@@ -5,6 +5,7 @@ The command line prints it and the screens draw it, so both always agree.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 WHOLE = (*COUNTS, "bytes")
 """Metrics that are whole numbers."""
+_ZEROS = re.compile(r"\.0+(?!\d)|(\.\d*[1-9])0+(?!\d)")
+"""Zeros at the end of a decimal fraction, behind the part that counts."""
 
 
 @dataclass(frozen=True)
@@ -377,7 +380,7 @@ def chart_trials(
         at_x, at_y = values.get(x), values.get(y)
         if at_x is not None and at_y is not None and not trial.archived:
             kind = _kind(view, trial)
-            label = "" if kind in ("dominated", "infeasible") or not view.leads(trial) else f"#{trial.number}"
+            label = "" if kind in ("tied", "dominated", "infeasible") or not view.leads(trial) else f"#{trial.number}"
             label += " at chance" if label and kind != "running" and view.at_chance(trial) else ""
             row = view.ranked.get(trial.number)
             bar = _bar(view, trial, y) if kind in ("frontier", "baseline", "tied") and view.leads(trial) else None
@@ -394,6 +397,16 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     """
     objective = next((o for o in view.objectives if o.metric == name), None)
     better = objective.direction if objective else usual_direction(name)
+    seen = [v for t in view.trials if not t.archived and (v := view.values(t).get(name)) is not None] or [0.0]
+    title = f"{name} {arrow(better, ascii_only=ascii_only)}"
+    log = is_wide(name, min(seen), max(seen))
+    return Axis(title, better, lambda v: _tick(name, v), log=log, lines=chart_lines(view, name))
+
+
+def chart_lines(view: StudyView, name: str) -> tuple[tuple[float, str], ...]:
+    """The values of a metric that trials are seen against: its threshold, chance and the teacher."""
+    objective = next((o for o in view.objectives if o.metric == name), None)
+    better = objective.direction if objective else usual_direction(name)
     lines = []
     if objective and objective.threshold is not None:
         lines.append((objective.threshold, f"threshold {metric(name, objective.threshold)}"))
@@ -402,13 +415,12 @@ def chart_axis(view: StudyView, name: str, *, ascii_only: bool = False) -> Axis:
     teacher = value_of(view.facts.teacher_metrics, name)
     if teacher is not None and better == "maximize":
         lines.append((teacher, f"teacher {metric(name, teacher)}"))
-    seen = [v for t in view.trials if not t.archived and (v := view.values(t).get(name)) is not None] or [0.0]
-    title = f"{name} {arrow(better, ascii_only=ascii_only)}"
-    return Axis(title, better, lambda v: _tick(name, v), log=is_wide(name, min(seen), max(seen)), lines=tuple(lines))
+    return tuple(lines)
 
 
 def _tick(name: str, value: float) -> str:
-    return metric(name, value) if name in WHOLE else f"{value:.4g}"
+    """A round value as a person writes it: `1M`, not `1.00M`."""
+    return _ZEROS.sub(r"\1", metric(name, value)) if name in WHOLE else f"{value:.4g}"
 
 
 def _kind(view: StudyView, trial: Trial) -> Kind:

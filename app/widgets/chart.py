@@ -32,7 +32,7 @@ _SHADES: dict[str, tuple[str, float]] = {
     "baseline": ("text-warning", 1.0),
     "running": ("text-primary", 1.0),
     "reference": ("text-secondary", 1.0),
-    "tied": ("text-success", 0.8),
+    "tied": ("text-success", 0.6),
     "cascade": ("text-primary", 1.0),
     "screened": ("foreground", 0.6),
     "dominated": ("foreground", 0.6),
@@ -182,9 +182,11 @@ class Chart(Widget, can_focus=True):
         _, strip = self._strips.get(y, (None, Strip.blank(size.width)))
         return strip.apply_style(self.rich_style)
 
-    def legend(self, words: Iterable[Word]) -> Text:
-        """These parts of a legend in the colours that they explain; none is cut at the edge of the pane."""
-        colours, room = self.look.palette, (self.size.width or 1000) - 4
+    def legend(self, words: Iterable[Word], room: int | None = None) -> Text:
+        """These parts of a legend in the colours that they explain; none is cut at the edge of the pane, or after
+        `room` cells.
+        """
+        colours, room = self.look.palette, (self.size.width or 1000) - 4 if room is None else room
         text = Text()
         for word in words:
             if text and text.cell_len + cell_len(word.text) + 2 > room:

@@ -15,6 +15,7 @@ from bertdistill.app.draw.curves import Curve, curves_drawing
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.curves import TrialCurve
+from bertdistill.app.views.view import StudyView, chart_lines
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
 
@@ -24,6 +25,7 @@ SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
 """Series of the validation split begin with this."""
+NOT_YET = "Curves appear when a trial has reported its first steps."
 LEAST_SECONDS = 0.9
 """The same curves with more points are redrawn only after this time: it halves the cost and is not visible."""
 
@@ -34,19 +36,22 @@ class CurvesChart(Chart):
     PLACE = "curves"
     BINDINGS: ClassVar = bindings("curves")
     HELP = """
-The score on the validation split comes first, then the losses (`v`). Each curve has its own colour, or its own dashes
-where there is none, and its name at its end. Arrows move the crosshair, whose values stand in the lower
+The score on the validation split comes first, then the losses (`v`). Where there are few values `●` marks each; the
+lines between were not measured. Each curve has its own colour, or its own dashes where there is none, and one of
+several its name at its end. Arrows move the crosshair, whose values stand in the lower
 border; points that are not finite are counted in the title and never drawn.
 """
 
     _curves: Sequence[TrialCurve] = ()
     _names: Sequence[str] = ()
+    _across: tuple[tuple[float, str], ...] = ()
     _set = 0
     _axis = 0
     _smooth = 0
     _log = False
     _live = True
     _drawn_at = 0.0
+    _none = NOT_YET
     _at: float | None = None
     """Place of the crosshair as a share of the x range, 0 to 1."""
 
@@ -55,8 +60,12 @@ border; points that are not finite are counted in the title and never drawn.
         sets = _sets(names, trials, scores)
         return sets[self._set % len(sets)] if sets else []
 
-    def show(self, curves: Sequence[TrialCurve], names: Sequence[str]) -> None:
-        """Draw these, unless they are drawn already; a frozen chart keeps its curves."""
+    def show(self, curves: Sequence[TrialCurve], names: Sequence[str], view: StudyView, none: str = "") -> None:
+        """Draw these, unless they are drawn already; a frozen chart keeps its curves. `none`: why there are none.
+
+        Among scores the study's own lines are drawn: threshold, chance and teacher.
+        """
+        self._none = none or NOT_YET
         if self._curves and (self._curves, self._names) == (curves, names):
             return
         grown = [(c.trial, c.series) for c in curves] == [(c.trial, c.series) for c in self._curves]
@@ -64,6 +73,9 @@ border; points that are not finite are counted in the title and never drawn.
             return  # a later refresh includes these points, too
         if self._live or not self._curves:
             self._curves, self._names = curves, names
+            metrics = {c.series.removeprefix(EVALUATION) for c in curves if c.series.startswith(EVALUATION)}
+            alone = len({c.series for c in curves}) == 1
+            self._across = chart_lines(view, metrics.pop()) if metrics and alone else ()
         self._draw()
 
     def _draw(self) -> None:
@@ -77,9 +89,15 @@ border; points that are not finite are counted in the title and never drawn.
         if self._at is not None and steps:
             crosshair = min(steps) + self._at * (max(steps) - min(steps))
         make = partial(
-            curves_drawing, drawn, axis, log=self._log, crosshair=crosshair, smoothing=SMOOTHING[self._smooth]
+            curves_drawing,
+            drawn,
+            axis,
+            log=self._log,
+            crosshair=crosshair,
+            smoothing=SMOOTHING[self._smooth],
+            lines=self._across,
         )
-        self.draw(make, empty="Curves appear when a trial has reported its first steps.")
+        self.draw(make, empty=self._none)
         entitle(self, title=self._title())
 
     def _title(self) -> str:
@@ -95,11 +113,11 @@ border; points that are not finite are counted in the title and never drawn.
 
     @on(Chart.Drawn)
     def name_values(self, event: Chart.Drawn) -> None:
-        """The values under the crosshair, else what each line is."""
+        """The values under the crosshair, else what each line is; the title names a single one."""
         readings = [f"{name} {fmt.setting(value)}" for name, value in event.drawing.readings]
         # Without the newest values: they change with every refresh, and the whole pane would be repainted.
         names = [replace(word, text=word.text.rpartition(" ")[0]) for word in event.drawing.legend]
-        entitle(self, subtitle="  ".join(readings) or self.legend(names))
+        entitle(self, subtitle="  ".join(readings) or (self.legend(names) if len(names) > 1 else ""))
 
     def action_crosshair(self, by: int) -> None:
         """Move by columns of the chart; beyond either end it is hidden."""

@@ -33,11 +33,12 @@ class FrontierChart(Chart):
     PLACE = "frontier"
     BINDINGS: ClassVar = bindings("frontier")
     HELP = """
-`★` frontier trials are joined by steps, and what they dominate is shaded; lines through them are the 95 % intervals of
-their scores. `☆` tied ones are dominated, but not told apart from the frontier; `●` dominated ones are there, `×` miss
-a threshold, `▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is
-a cost, `◇` are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and
-have no rank. `f` colours the trials by family or by another setting that varies. Repeats of a point share one mark.
+`★` frontier trials are joined by steps, and what they dominate is shaded; a pale line through a mark is the 95 %
+interval of its score: that of the chosen trial, and those of the whole frontier where they stand far enough apart.
+`☆` tied ones are dominated, but not told apart from the frontier; `●` dominated ones are there, `×` miss a threshold,
+`▷` run at their exact size with their newest score, `◆` is the baseline, `○` a published model. Where x is a cost, `◇`
+are cascades of two frontier trials, or of one and the teacher, that nothing beats; they are not trials and have no
+rank. `f` colours the trials by family or by another setting that varies. Repeats of a point share one mark.
 
 Arrows go from point to point, a click takes one, a double click opens it, and the mouse over it reads it. A filter
 hides the marks of other trials; the steps remain those of the frontier over all trials.
@@ -140,8 +141,14 @@ hides the marks of other trials; the steps remain those of the frontier over all
         colouring = colours.colouring(view, by)
         self._trials = colours.coloured(self._trials, colouring)
         points = [point for _, point in self._trials]
+        cursor = next(
+            (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
+        )
+        if cursor is not None:
+            points[cursor] = dataclasses.replace(points[cursor], label=self._label(cursor))
         state = "live" if self._live else "frozen"
-        drawn = (points, x, y, state, self._log, self._filter, self._selected, view.outline, self.marker, colouring)
+        filtered = (self._filter, self._kept is None or bool(self._kept))
+        drawn = (points, x, y, state, self._log, filtered, self._selected, view.outline, self.marker, colouring)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -153,13 +160,13 @@ hides the marks of other trials; the steps remain those of the frontier over all
         state += (", log x" if axis_x.log else "") + (", log y" if axis_y.log else "")
         state += f", by {by}" if colouring.groups else ""
         state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
-        cursor = next(
-            (i for i, (trial, _) in enumerate(self._trials) if trial and trial.number == self._selected), None
-        )
         detail = "" if cursor is None else self._reading(cursor)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor, detail=detail, groups=colouring.groups)
-        nothing = "No trial that matches the filter has both metrics of the axes." if self._filter else ""
-        self.draw(make, empty=nothing or no_point(view))
+        none = "No trial that matches the filter has both metrics of the axes." if self._filter else no_point(view)
+        if self._kept is not None and not self._kept:
+            self.draw(None, empty="No trial matches the filter.")
+        else:
+            self.draw(make, empty=none)
         entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})" if x and y else "Frontier")
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
@@ -186,9 +193,12 @@ hides the marks of other trials; the steps remain those of the frontier over all
         """A mark in words: its label and both values."""
         _, point = self._trials[index]
         values = (fmt.metric(name, value) for name, value in zip(self._axes()[::-1], (point.y, point.x), strict=True))
-        trial = self._trials[index][0]
-        label = point.label or (NAMES.get(point.kind, "") if trial is None else f"#{trial.number}")
-        return safe_line(f"{label} {', '.join(values)}", 60)
+        return safe_line(f"{self._label(index)} {', '.join(values)}", 60)
+
+    def _label(self, index: int) -> str:
+        """Whose mark it is."""
+        trial, point = self._trials[index]
+        return point.label or (NAMES.get(point.kind, "") if trial is None else f"#{trial.number}")
 
     @on(Chart.Drawn)
     def name_marks(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from bertdistill.app.draw.axes import Axis, drawable, thin, ticks
-from bertdistill.app.draw.canvas import GLYPHS, Look
+from bertdistill.app.draw.canvas import GLYPHS, Look, Word
 from bertdistill.app.draw.curves import Curve, curves_chart, curves_drawing
 from bertdistill.app.draw.dots import Marker
 from bertdistill.app.draw.parallel import Strand, parallel_drawing
@@ -326,6 +326,38 @@ def test_curves_differ_without_colour() -> None:
     assert ("━━ 0 1", "╍╍ 1 2") == tuple(word.text for word in drawing.legend)
 
 
+@pytest.mark.parametrize(("values", "marks"), [(3, 3), (19, 19), (60, 0)])
+def test_few_values_are_marked(values: int, marks: int) -> None:
+    """Else a line between three evaluations looks like sixty; smoothed ones were not measured."""
+    curve = Curve("accuracy", range(values), [float(v % 7) for v in range(values)])
+    assert marks == curves_drawing([curve], "step", Look()).text.count("●")
+    assert marks == curves_drawing([curve], "", Look(marker="ascii")).text.count("o")
+    assert "●" not in curves_drawing([curve], "step", Look(), smoothing=0.6).text
+
+
+def test_a_single_curve_needs_no_name_at_its_end() -> None:
+    """The owner names it, and the curve takes the whole width."""
+    look = Look(60, 14, frame=False)
+    lines = curves_drawing([Curve("accuracy", [107, 216, 326], [1.0, 2.0, 3.0])], "", look).text.split("\n")
+    assert not any("accuracy" in line for line in lines)
+    assert max(map(len, lines)) - 2 <= max(line.rfind("●") for line in lines)
+
+
+def test_lines_across_curves_say_what_they_are() -> None:
+    """The teacher's score near the values; chance far below is left out."""
+    curve = Curve("accuracy", [1, 2, 3], [84.0, 86.0, 88.0])
+    text = curves_drawing([curve], "step", Look(), lines=((88.4, "teacher 88.40"), (50.0, "chance 50.00"))).text
+    assert "teacher 88.40" in text
+    assert "┄" in text
+    assert "chance" not in text
+
+
+def test_a_curve_keeps_its_colour_where_another_has_no_value() -> None:
+    """The charts of a grid have the same colours."""
+    curves = [Curve("#1", [], []), Curve("#2", [1, 2], [1.0, 2.0])]
+    assert (Word("#2 2", "series1"),) == curves_drawing(curves, "step", Look(colour=True)).legend
+
+
 def test_crosshair_reads_every_curve() -> None:
     """The nearest value of each curve; None where a curve has not come or is over."""
     curves = [Curve("a", [0, 10, 20], [1.0, 2.0, 3.0]), Curve("b", [15, 20], [7.0, 8.0])]
@@ -368,16 +400,38 @@ def test_plotext_is_loaded_by_the_first_chart() -> None:
     assert "False True" == done.stdout.strip()
 
 
-def test_frontier_points_have_their_intervals() -> None:
-    """As lines through the marks, if they do not stand too close; the chosen one always."""
+def test_intervals_lie_behind_all_else() -> None:
+    """Lines through the marks that cut no step, no line across and no label."""
     sure = [replace(p, bar=(p.y - 8, p.y + 8)) for p in POINTS]
     drawing = frontier_drawing(sure, X, Y, Look(marker="ascii"))
-    assert drawing.text.count(":") >= 6
-    assert ": 95 % interval" in [word.text for word in drawing.legend]
-    assert ":" not in frontier_drawing(POINTS, X, Y, Look(marker="ascii")).text
-    close = [replace(sure[0], x=14_000 + 500 * n, y=40 + n) for n in range(30)]
-    few = frontier_drawing(close, X, Y, Look(marker="ascii"), cursor=3).text.count(":")
-    assert 1 <= few <= 6
+    assert drawing.text.count(":") >= 4
+    assert Word(": 95 % interval", "line") in drawing.legend
+    without = frontier_drawing(POINTS, X, Y, Look(marker="ascii")).text
+    assert without == drawing.text.replace(":", " ")
+
+
+def test_close_intervals_give_way_to_that_of_the_chosen_point() -> None:
+    """Two within 5 columns hide the frontier."""
+    close = [replace(POINTS[0], x=14_000 + x, y=40 + n, bar=(20, 70)) for n, x in enumerate((0, 40_000, 43_000))]
+    chosen = frontier_drawing(close, X, Y, Look(), cursor=1)
+    assert "│ 95 % interval of #3" in [word.text for word in chosen.legend]
+    assert "interval" not in str(frontier_drawing(close, X, Y, Look()).legend)
+    assert "│ 95 % interval" in [word.text for word in frontier_drawing(close[:2], X, Y, Look()).legend]
+
+
+def test_a_repeat_of_the_chosen_point_is_not_named() -> None:
+    """They share a mark."""
+    twins = [*POINTS, replace(POINTS[0], label="#4")]
+    drawing = frontier_drawing(twins, X, Y, Look(), cursor=len(POINTS))
+    assert ("#4[★]" in drawing.text or "[★]#4" in drawing.text, "#3" in drawing.text) == (True, False)
+
+
+def test_labels_of_the_frontier_cut_no_step() -> None:
+    """One without room is left out."""
+    steep = [Point(14_000 + n, 40 + 4 * n, "frontier", f"#{n}-long-name", edge=True) for n in range(12)]
+    bare = [replace(p, label="") for p in steep]
+    steps = [frontier_drawing(points, X, Y, Look(marker="ascii")).text.count("=") for points in (steep, bare)]
+    assert steps[0] == steps[1] > 12
 
 
 def test_a_point_that_may_be_on_the_frontier_has_a_mark_of_its_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
 from xml.etree import ElementTree
@@ -186,7 +187,7 @@ def test_one_point_constant_points_and_extremes(points: list[Point]) -> None:
 
 
 def test_intervals_are_lines_within_the_frame() -> None:
-    """Of the frontier only, cut at the frame."""
+    """Of the frontier only, cut at the frame, below its steps; none where two would be close."""
     sure = [Point(p.x, p.y, p.kind, p.label, edge=p.edge, bar=(p.y - 500, p.y + 5)) for p in POINTS]
     root = parsed(frontier_svg(sure, X, Y, title="t"))
     bars = [path.get("d", "") for path in root.iter(f"{SVG}path") if path.get("class") == "bar"]
@@ -195,6 +196,11 @@ def test_intervals_are_lines_within_the_frame() -> None:
         _, top, bottom = map(float, re.findall(r"-?[0-9.]+", bar))
         assert 0 <= top < bottom <= HEIGHT
     assert "lines: 95 % interval" in texts(root)
+    classes = [path.get("class") for path in root.iter(f"{SVG}path")]
+    assert classes.index("bar") < classes.index("step")
+    close = frontier_svg([*sure, replace(sure[0], x=sure[0].x + 1)], X, Y, title="t")
+    assert 'class="bar"' not in close
+    assert "interval" not in texts(parsed(close))
 
 
 def test_bars_are_as_long_as_their_shares() -> None:

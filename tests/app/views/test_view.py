@@ -18,6 +18,7 @@ from bertdistill.app.views.view import (
     read_view,
     remark,
 )
+from bertdistill.engine.analysis.certainty import Certainty
 from bertdistill.store.db import Database
 from bertdistill.store.errors import NotFound
 from bertdistill.store.rows import TrialState
@@ -116,6 +117,15 @@ def test_chart_has_every_trial_with_both_values(db: Database) -> None:
     assert {"#0": "baseline", "#1": "frontier", "#2": "frontier", "#6": "running", "published": "reference"} == kinds
 
 
+def test_what_is_tied_has_no_label(db: Database) -> None:
+    """There may be more of them than the frontier has points."""
+    view = read_view(db, "demo")
+    dominated = next(n for n, row in view.ranked.items() if row.feasible and not row.on_frontier)
+    sure = Certainty(on_frontier={dominated: 0.5})
+    tied = [p for p in chart_points(dataclasses.replace(view, certainty=sure), "params", "exact") if p.kind == "tied"]
+    assert [""] == [point.label for point in tied]
+
+
 def test_axis_lines(db: Database) -> None:
     """The threshold and the teacher are lines of the score's axis."""
     axis = chart_axis(read_view(db, "demo"), "exact")
@@ -133,6 +143,14 @@ def test_sizes_that_vary_widely_are_on_a_logarithmic_axis(db: Database) -> None:
     assert not chart_axis(make_view(view.study, view.outline, [*view.trials, archived]), "params").log
     low = dataclasses.replace(large, known={"exact": 0.1})
     assert not chart_axis(make_view(view.study, view.outline, [*view.trials, low]), "exact").log
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1e6, "1M"), (1.5e6, "1.5M"), (1.25e6, "1.25M"), (1e5, "100k"), (1e7, "10M")]
+)
+def test_ticks_are_as_short_as_their_values(db: Database, value: float, text: str) -> None:
+    """`1M`, not `1.00M` between `100k` and `10.0M`."""
+    assert text == chart_axis(read_view(db, "demo"), "params").text(value)
 
 
 def repeated(view: StudyView, number: int, *scores: float) -> StudyView:
