@@ -46,7 +46,7 @@ async def test_the_mouse_drags_the_border(ws: Workspace) -> None:
 
 async def test_a_list_has_the_width_of_its_columns(ws: Workspace) -> None:
     """The inspector takes the rest, until a person moves the border; alone the list takes all."""
-    async with playing(ws, size=(160, 40)) as pilot:
+    async with playing(ws, size=(200, 40)) as pilot:
         screen = pilot.app.screen
         split, table = screen.query_one(Split), screen.query_one("#studies")
         await until(pilot, lambda: table.outer_size.width < split.room, "the width of the columns")
