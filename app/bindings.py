@@ -17,7 +17,6 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from bertdistill.app.keymap import ACTIONS, Action, of, shown_keys, together
-from bertdistill.app.terminal.themes import in_order
 
 LEAST = (40, 12)
 """Columns and rows below which only the size message is shown."""
@@ -117,7 +116,7 @@ class ActionCommands(Provider):
             if action.palette:
                 run = partial(app.run_action, action.name, target)
                 yield f"{action.group}: {action.words}", " ".join(shown_keys(action, app.options.keymap)), run
-        for theme in in_order(app.available_themes):
+        for theme in app.theme_names:
             yield f"Theme: {theme}", "", partial(app.keep_theme, theme)
 
     async def discover(self) -> Hits:

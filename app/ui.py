@@ -42,7 +42,7 @@ from bertdistill.app.terminal import terminal
 from bertdistill.app.terminal.alert import alert_sequence
 from bertdistill.app.terminal.key_order import LOADING_SECONDS, PATIENCE_SECONDS, WAITED_FOR, KeyOrder
 from bertdistill.app.terminal.streams import say, who
-from bertdistill.app.terminal.themes import ADDED, OURS, named_colours
+from bertdistill.app.terminal.themes import ADDED, OURS, in_order, named_colours
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, error_words, pasted, safe, safe_line
 from bertdistill.app.views.alerts import Glance, alerts
@@ -658,6 +658,11 @@ class BertDistill(App[None]):
         from bertdistill.app.screens.themes import ThemePicker
 
         self.push_screen(ThemePicker())
+
+    @property
+    def theme_names(self) -> list[str]:
+        """Every theme, ours first."""
+        return in_order(self.available_themes)
 
     def keep_theme(self, name: str) -> None:
         """Wear this theme, from now on."""

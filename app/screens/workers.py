@@ -229,16 +229,16 @@ not. Workers and runner are separate processes: closing this app does not stop t
             samples = self._samples.setdefault(name, deque(maxlen=SAMPLES))
             samples.append(percent)
             text.append("\n" if text else "")
-            text.append(f"{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
+            text.append(f"{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} now ", "cyan")
             text.append(line)
         for one in machines:
             samples = self._samples.setdefault(f"{one.machine.name}/cpu", deque(maxlen=SAMPLES))
             samples.append(one.seen.load.cpu_percent if one.seen.load else None)
-            text.append(f"\n{trace(samples, 20, ascii_only=self.ui.ascii_only):>20} ", "cyan")
-            lines = wrapped(machine_line(one), max(20, self.size.width - 25))
-            text.append(f"\n{'':21}".join(lines), "yellow" if one.problem else "")
+            text.append(f"\n{trace(samples, 20, ascii_only=self.ui.ascii_only):>20}     ", "cyan")
+            lines = wrapped(machine_line(one), max(20, self.size.width - 29))
+            text.append(f"\n{'':25}".join(lines), "yellow" if one.problem else "")
         self.query_one("#load", Static).update(text)
-        self.query_one("#load").border_title = Text("Load, the newest sample at the right of each bar")
+        self.query_one("#load").border_title = Text("Load")
 
     def _show_chosen(self) -> None:
         """The row under the cursor in full, and the study that the keys act on."""
