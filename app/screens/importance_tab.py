@@ -112,7 +112,11 @@ class ImportanceTab(Tab):
         kept = self._kept.get(self._method)
         rows = [row for one in kept.importances for row in self._rows(one)] if kept else []
         self._table.show(self._columns(), rows, empty=self._empty_words(kept))
-        entitle(self._table, title=f"Importance of parameters, by {METHOD_NAMES[self._method]}{self._age(kept)}")
+        age = self._age(kept)
+        entitle(
+            self._table,
+            title=f"Importance{age}" if age else f"Importance of parameters, by {METHOD_NAMES[self._method]}",
+        )
         self._explain()
 
     def _columns(self) -> list[Column]:

@@ -328,5 +328,12 @@ class LiveScreen(Hosted, Screen[Any]):
         self.refresh_keys()
         self.call_after_refresh(self.refresh_keys)  # which panes fit is known then
 
+    def close_filter(self) -> bool:
+        """Close the line of the filter that a person has left open; whether there was one."""
+        left = [line for line in self.query("#filter-line") if line.display]
+        for line in left:
+            line.display = False
+        return bool(left)
+
     def action_back(self) -> None:
         self.ui.leave_screen()

@@ -31,7 +31,7 @@ from bertdistill.app.views import verification
 from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
-from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
@@ -160,9 +160,12 @@ a model something, next to its teacher.
         self.header(Text.assemble(("Models  ", "bold"), f"{count} {'version' if count == 1 else 'versions'}"))
         table = self.query_one("#models", LineTable)
         empty = "No model yet. Open a study, choose a trial and press P to promote it."
-        named = table.size.width >= ROOMY or not table.size.width
+        split = self.query_one(Split)
+        named = split.room >= ROOMY or not split.room
         rows = [model_table_row(one, named=named, ascii_only=self.ui.ascii_only) for one in news.models]
-        table.show(_columns(news.models, named=named), rows, empty=empty)
+        columns = _columns(news.models, named=named)
+        split.suit(whole_width(columns, rows))
+        table.show(columns, rows, empty=empty)
         entitle(table, title="Versions, newest first")
         self._show_details(news)
         self.refresh_keys()

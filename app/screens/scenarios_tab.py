@@ -14,7 +14,7 @@ from bertdistill.app.screens.analysis_tab import Tab, Words
 from bertdistill.app.text import format as fmt
 from bertdistill.app.views.analysis import study_scenarios
 from bertdistill.app.views.view import StudyView
-from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.split import Split
@@ -69,7 +69,9 @@ class ScenariosTab(Tab):
         kept = [place for place, one in enumerate(columns) if one.title != "change" or one.key in compared]
         rows = [self._row(view, one, metrics) for one in self._rows.values()]
         shown = [replace(row, cells=tuple(row.cells[place] for place in kept)) for row in rows]
-        self._table.show([columns[place] for place in kept], shown)
+        columns = [columns[place] for place in kept]
+        self.query_one(Split).suit(whole_width(columns, shown))
+        self._table.show(columns, shown)
         entitle(self._table, title="Scenarios: changes are to the baseline, near the teacher to the teacher")
         self._explain()
 

@@ -30,7 +30,7 @@ from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.setting_card import key_facts, space_facts
 from bertdistill.app.views.study_form import plain
 from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, chart_axis
-from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
 from bertdistill.app.widgets.split import Split
@@ -116,7 +116,9 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         table = self.query_one(LineTable)
         left_out = "filed" if self.inspected else ""  # the inspector says it
         columns = [column for column in COLUMNS if column.key != left_out]
-        table.show(columns, [setting_row(one, left_out) for one in news.settings])
+        rows = [setting_row(one, left_out) for one in news.settings]
+        self.query_one(Split).suit(whole_width(columns, rows))
+        table.show(columns, rows)
         changed = sum(one.change is not None for one in news.settings)
         entitle(table, title=f"Settings: {changed} changed")
         self._show_chosen()

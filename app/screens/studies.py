@@ -2,60 +2,47 @@
 
 from __future__ import annotations
 
-import itertools
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import bindings, key_of
 from bertdistill.app.draw.plane import frontier_drawing
 from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.reader import Reader
-from bertdistill.app.screens import study_header
+from bertdistill.app.screens import study_header, study_rows
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
-from bertdistill.app.views.study_card import best_trial, study_card
+from bertdistill.app.views.study_card import study_card
+from bertdistill.app.views.study_order import ORDERS, age, changed_at, in_order, matches
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, no_point
 from bertdistill.app.views.welcome import PURPOSE, TITLE, WAYS, example, welcome_facts
-from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.app.widgets.trial_table import TONES
 from bertdistill.engine.launch.load import Load, read_load
 from bertdistill.engine.runner.lease import RunnerStatus
 from bertdistill.store import reads
 from bertdistill.store.rows import Attempt
 
-COLUMNS = (
-    Column("study", "study", 20),
-    Column("state", "state", 12),
-    Column("trials", "trials", 7, "right"),
-    Column("top", "best", 16),
-    Column("smallest", "smallest", 8, "right"),
-    Column("progress", "progress", 15, "right"),
-    Column("left", "left", 8, "right"),
-    Column("frontier", "frontier", 8, "right"),
-    Column("best", "best points", 24, grow=True),
-    Column("hypervolume", "hypervolume", 14),
-    Column("note", "note", 20),
-)
-LISTED = ("study", "state", "trials", "top", "smallest", "progress", "left")
-"""The columns beside an inspector, which says the rest; the first ones are those that fit."""
-ROOMY = 70
+ROOMY = 90
 """Cells of the list from which on the name of a study's best score stands beside it."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
 NONE_YET = "There are no studies here yet; press n to create one."
+ORDER = "studies"
+"""Remembered: what the list is sorted by."""
 ALL_AWAY = "All studies are archived. Press H to see them."
 
 
@@ -80,12 +67,17 @@ class StudiesScreen(LiveScreen):
     HELP = """
 Every study of the workspace. `n` creates one from a study file; `enter` opens one. Studies keep running when this app
 is closed: the runner and its workers are separate processes.
+
+The study that changed last is the first; `s` sorts by the next column, `S` reverses. `/` keeps the studies whose name,
+state, task or note hold every word that is typed, and none that has a minus before it.
 """
 
     def __init__(self) -> None:
         super().__init__()
         self.news: StudiesNews | None = None
         self._archived = False
+        self._sort, self._reverse = "", False
+        self._filter_text = self._amount = ""
 
     def body(self) -> Iterable[Widget]:
         with Split(id="studies-body"):
@@ -93,6 +85,10 @@ is closed: the runner and its workers are separate processes.
             yield Inspector(id="inspector", classes="pane inspector")
 
     def on_mount(self) -> None:
+        kept: dict[str, Any] = self.ui.memory.recall(ORDER, {})
+        order = str(kept.get("sort", ""))
+        self._sort = order if order in ORDERS else ""
+        self._reverse = kept.get("reverse") is True
         self.query_one(LineTable).focus()
 
     def on_resize(self) -> None:
@@ -112,16 +108,36 @@ is closed: the runner and its workers are separate processes.
         self.header(self._header(news))
         self.ending = "" if news.views else PURPOSE
         table = self.query_one(LineTable)
-        views = [v for v in reversed(news.views) if self._archived or v.study.id not in news.archived]
+        every = [view for view in news.views if self._archived or view.study.id not in news.archived]
+        views = in_order([v for v in every if matches(v, self._filter_text)], self._sort, reverse=self._reverse)
         if news.views:
-            table.show(self._columns, [self._row(view, news) for view in views], empty=ALL_AWAY)
+            empty = self._no_match if every else ALL_AWAY
+            columns, rows = self._columns, [self._row(view, news) for view in views]
+            self.query_one(Split).suit(whole_width(columns, rows))
+            table.show(columns, rows, empty=empty)
         else:
             rows = [Row(("begin", key), (Cell(what, "bright"), Cell(about))) for key, what, about in WAYS]
             table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
-        hidden = len(news.views) - len(views)
-        entitle(table, title="Studies", subtitle=f"{hidden} archived, H shows them" if hidden else "")
+        hidden = len(news.views) - len(every)
+        entitle(table, title=self._title(views, every), subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
+
+    def _title(self, views: Sequence[StudyView], every: Sequence[StudyView]) -> str:
+        self._amount = f"{len(views)} of {len(every)} studies"
+        if self._filter_text:  # the numbers first: a narrow border cuts the end
+            return f"{self._amount}, {self._key('back')} clears: {safe_line(self._filter_text, 60)}"
+        head = next((column.title for column in self._columns if column.key == self._sort), self._sort)
+        by = f" by {head}" if self._sort else ""
+        return f"Studies{by}{', reversed' if self._reverse else ''}"
+
+    @property
+    def _no_match(self) -> str:
+        ways = f"{self._key('back')} clears the filter, {self._key('filter')} changes it"
+        return f"No study matches {safe_line(self._filter_text, 60)}; {ways}."
+
+    def _key(self, action: str) -> str:
+        return key_of(action, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
 
     def _header(self, news: StudiesNews) -> Text:
         runner = news.runner
@@ -140,24 +156,25 @@ is closed: the runner and its workers are separate processes.
     def _row(self, view: StudyView, news: StudiesNews) -> Row:
         study, ascii_only = view.study, self.ui.ascii_only
         live = news.live.get(study.id, ())
-        growth = _growth(view)
+        growth = study_rows.growth_of(view)
         cells = (
             Cell(safe_line(study.name, 60), "bright"),
-            _state(view, live, alive=news.runner.alive, ascii_only=ascii_only),
+            study_rows.state_of(view, live, alive=news.runner.alive, ascii_only=ascii_only),
             Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
-            Cell(_top(view, named=self._named)),
-            Cell(_smallest(view)),
+            Cell(age(time.time() - changed_at(view))),
+            Cell(study_rows.top_of(view, named=self._named)),
+            Cell(study_rows.smallest_of(view)),
             Cell(
                 f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}",
                 "accent" if live else "dim",
             ),
-            Cell(_left(view, live)),
+            Cell(study_rows.left_of(view, live)),
             Cell(str(len(view.frontier))),
-            Cell(_best(view)),
+            Cell(study_rows.best_of(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
             Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
         )
-        named = {column.key: cell for column, cell in zip(COLUMNS, cells, strict=True)}
+        named = {column.key: cell for column, cell in zip(study_rows.COLUMNS, cells, strict=True)}
         return Row(study.name, tuple(named[column.key] for column in self._columns), dim=study.id in news.archived)
 
     @property
@@ -165,21 +182,25 @@ is closed: the runner and its workers are separate processes.
         if not self.inspected:
             said = ("top", "smallest") if self.has_class("-wide") else ("best",)  # `best points` says both
             # Where it is narrow, the trials are seen, too.
-            name = replace(COLUMNS[0], width=24 if self.has_class("-wide") else 14, grow=True, most=40)
-            return [name, *(column for column in COLUMNS[1:] if column.key not in said)]
-        named = {column.key: column for column in COLUMNS}
+            name = replace(study_rows.COLUMNS[0], width=24 if self.has_class("-wide") else 14, grow=True, most=40)
+            return [name, *(column for column in study_rows.COLUMNS[1:] if column.key not in said)]
+        named = {column.key: column for column in study_rows.COLUMNS}
         if not self._named:
-            score = _shared_score(self.news.views if self.news else ())
+            score = study_rows.shared_score_of(self.news.views if self.news else ())
             named["top"] = Column(
                 "top", score if 0 < len(score) <= 12 else "best", max(6, len(score)) if len(score) <= 12 else 6, "right"
             )
-        first, state, *others = (named[key] for key in LISTED)
-        return [replace(first, width=14, grow=True, most=40), replace(state, width=11), *others]
+        views = self.news.views if self.news else ()
+        ends = any(view.needs_runner for view in views)
+        first, state, *others = (named[key] for key in study_rows.LISTED if key != "left" or ends)
+        longest = max((len(view.study.name) for view in views), default=0)
+        name = replace(first, width=max(14, min(longest, study_rows.WHOLE_NAME)), grow=True, most=40)
+        return [name, replace(state, width=11), *others]
 
     @property
     def _named(self) -> bool:
         """Whether the name of each best score fits, too."""
-        return not self.inspected or self.query_one(LineTable).size.width >= ROOMY
+        return not self.inspected or self.query_one(Split).room >= ROOMY
 
     @on(LineTable.Moved)
     def moved(self) -> None:
@@ -192,6 +213,9 @@ is closed: the runner and its workers are separate processes.
             make = partial(example, ascii_only=self.ui.ascii_only)
             self.query_one(Inspector).inspect(TITLE, welcome_facts(key[1]), make, (TITLE, self.ui.ascii_only))
         view = self._view()
+        if view is None and self.inspected and self.news is not None and self.news.views:
+            why = self._why_none
+            self.query_one(Inspector).inspect("No study", (), mark=why, empty=why)
         if view is None or not self.inspected:
             return
         x, y = chart_axes(view)
@@ -227,10 +251,12 @@ is closed: the runner and its workers are separate processes.
         match action:
             case "undo" if self.ui.deleted:
                 return ""
+            case "filter" | "sort" | "sort_reverse" if self.news is None or not self.news.views:
+                return NONE_YET
             case "open" if view is None and self.news is not None and not self.news.views:
                 return ""
             case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
-                return ALL_AWAY if self.news is not None and self.news.views else NONE_YET
+                return NONE_YET if self.news is None or not self.news.views else self._why_none
             case "show_archived" if self.news is not None and not self.news.archived:
                 return "No study is archived; A archives one."
             case "stop_study" if view is not None:
@@ -238,6 +264,10 @@ is closed: the runner and its workers are separate processes.
             case "start_runner" if self.news is not None:
                 return study_header.why_no_runner(self.news.runner, idle=not self.news.views)
         return ""
+
+    @property
+    def _why_none(self) -> str:
+        return self._no_match if self._filter_text else ALL_AWAY
 
     def copies(self) -> list[tuple[str, str]]:
         ws = self.ui.workspace
@@ -249,6 +279,51 @@ is closed: the runner and its workers are separate processes.
     @on(LineTable.Chosen)
     def chosen(self) -> None:
         self.action_open()
+
+    @on(LineTable.Headed)
+    def headed(self, event: LineTable.Headed) -> None:
+        """Sort by that column; again, the other way."""
+        if event.column in ORDERS:
+            self._order_by(event.column, reverse=event.column == self._sort and not self._reverse)
+
+    def action_sort(self) -> None:
+        names = ["", *(column.key for column in self._columns if column.key in ORDERS and column.key != "changed")]
+        self._order_by(names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else "")
+
+    def action_sort_reverse(self) -> None:
+        self._order_by(self._sort, reverse=not self._reverse)
+
+    def _order_by(self, column: str, *, reverse: bool = False) -> None:
+        self._sort, self._reverse = column, reverse
+        self.ui.memory.keep(ORDER, {"sort": column, "reverse": reverse})
+        self.follow()
+
+    async def action_filter(self) -> None:
+        from bertdistill.app.widgets.filter_line import open_filter
+
+        await open_filter(self, self, self._filter_text, "sst2 -failed")
+
+    def filter_as_typed(self, text: str) -> str:
+        """Show at once what matches; how many studies that is."""
+        self.use_filter(text.strip())
+        return self._amount
+
+    def use_filter(self, text: str) -> None:
+        self._filter_text = text
+        self.follow()
+
+    def complete_filter(self, text: str) -> list[str]:
+        """Names of studies that begin like the last word."""
+        word = text.rpartition(" ")[2]
+        names = [view.study.name for view in self.news.views] if self.news and word else []
+        return [name for name in names if name.casefold().startswith(word.casefold()) and name != word]
+
+    def action_back(self) -> None:
+        """The filter first; from here no way leads further back."""
+        if self.close_filter() or self._filter_text:
+            self.use_filter("")
+        else:
+            super().action_back()
 
     def action_open(self) -> None:
         key = self.query_one(LineTable).cursor_key
@@ -309,52 +384,3 @@ is closed: the runner and its workers are separate processes.
 def _live_attempts(reader: Reader) -> list[Attempt]:
     with reader.session() as session:
         return reads.live_attempts(session)
-
-
-def _state(view: StudyView, live: Sequence[Attempt], *, alive: bool, ascii_only: bool) -> Cell:
-    """What the study does now."""
-    state = fmt.study_state(view.study.state.value, alive=alive or not view.needs_runner, kinds=[a.kind for a in live])
-    return Cell(fmt.state(state, ascii_only=ascii_only), TONES.get(state, "warn"))
-
-
-def _left(view: StudyView, live: Sequence[Attempt]) -> str:
-    """Time to the end of the budget with the current number of workers, if it can be estimated."""
-    left = view.seconds_left(sum(a.kind == "trial" for a in live) or view.outline.slots or 1)
-    return "" if left is None else fmt.duration(left)
-
-
-def _top(view: StudyView, *, named: bool) -> str:
-    """The best score, and its name where that fits: `92.26 accuracy`."""
-    if not view.frontier:
-        return ""
-    _, score = chart_axes(view)
-    best = f"{fmt.metric(score, view.means(best_trial(view)).get(score)):>6}"
-    return f"{best} {safe_line(score, 20)}" if named else best
-
-
-def _shared_score(views: Sequence[StudyView]) -> str:
-    """The score of all studies that have a best trial; empty if they have several."""
-    scores = {chart_axes(view)[1] for view in views if view.frontier}
-    return safe_line(scores.pop(), 20) if len(scores) == 1 else ""
-
-
-def _smallest(view: StudyView) -> str:
-    """The smallest size on the frontier."""
-    size, _ = chart_axes(view)
-    values = [value for trial in view.frontier if (value := view.means(trial).get(size)) is not None]
-    return fmt.metric(size, min(values)) if values else ""
-
-
-def _best(view: StudyView) -> str:
-    """The frontier's points, best first, as far as they fit."""
-    words = []
-    for trial in view.frontier[:4]:
-        values = view.means(trial)
-        pair = " ".join(fmt.metric(o.metric, values.get(o.metric)) for o in view.objectives[:2])
-        words.append(f"#{trial.number} {pair}")
-    return "  ".join(words)
-
-
-def _growth(view: StudyView) -> list[float]:
-    """Hypervolume after each finished trial."""
-    return list(itertools.accumulate(view.gain.values()))  # the gains are in the order of finishing

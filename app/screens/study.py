@@ -15,13 +15,14 @@ from textual import on
 from textual.widget import Widget
 
 from bertdistill.app.bindings import bindings, key_of, one_pane
+from bertdistill.app.errors import UsageError
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.tour import Tour
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
-from bertdistill.app.text.safe import safe_line
+from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.habits import Habits, read_habits
@@ -210,8 +211,12 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             return self.marked
         if not view.trials:
             return (PREPARATION,)
-        running = [t.number for t in view.running]
-        selected = _first(view, view.trials) if self._selected is None else self._selected
+        chosen = self._chosen(view)
+        if not chosen:
+            return ()
+        kept = {t.number for t in chosen}
+        running = [t.number for t in view.running if t.number in kept]
+        selected = _first(view, chosen) if self._selected is None else self._selected
         return tuple(dict.fromkeys([selected, *running]))[:2]
 
     # ---------------------------------------------------------------------------------------------------- showing
@@ -247,7 +252,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         if self.news is not None:
             self._show_frontier(self.news)
             self._inspect()
-            self._curves.show(self.news.curves, self.news.series, self.news.view)
+            hidden = self._hides_all and not self.marked
+            curves = [] if hidden else self.news.curves
+            self._curves.show(curves, self.news.series, self.news.view, self._no_match if hidden else "")
 
     def _show_log(self, news: StudyNews) -> None:
         """Rebuilt only when a line may have changed; most refreshes bring only progress. A hidden log is not built."""
@@ -274,7 +281,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             trials = trials[::-1]
         ascii_only = self.ui.ascii_only
         columns = trial_table.table_columns(view, names, self._sort, reverse=self._reverse, ascii_only=ascii_only)
-        rows = self._rows.rows(view, trials, names, news.losses, frozenset(self.marked), ascii_only=ascii_only)
+        pooled = not self._sort and not self._reverse
+        marked = frozenset(self.marked)
+        rows = self._rows.rows(view, trials, names, news.losses, marked, ascii_only=ascii_only, pooled=pooled)
         table.show(columns, rows, empty=self._empty_words(news))
         if self._selected is None and rows:
             self._selected = _first(view, trials)
@@ -285,15 +294,17 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         order = f"by {'number' if self._sort == 'trial' else self._sort or 'rank'}"
         title = f"Trials {order}{', reversed' if self._reverse else ''}"
         if self._filter_text:  # the numbers first: a narrow border cuts the end
-            title = f"{len(rows)} of {len(view.trials)} {title.lower()}: {safe_line(self._filter_text, 60)}"
+            way_out = f"{self._key('back')} clears"
+            title = f"{self._amount(view)}, {way_out}: {safe_line(self._filter_text, 60)}"
         entitle(table, title=title, subtitle=self._marked_words())
 
     def _inspect(self) -> None:
-        """The trial under the cursor in a few facts, below the list."""
+        """The trial under the cursor in a few facts, below the list; without any, why there is none."""
         trial, card = self.selected, self.query_one("#card", Facts)
-        self.set_class(trial is None, "-bare")
+        self.set_class(trial is None and not self._hides_all, "-bare")
         if trial is None or self.news is None:
-            card.tell(())
+            card.tell((("filter", self._no_match),) if self._hides_all else ())
+            entitle(card, title="No trial")
             return
         card.tell(trial_card(self.news.view, trial, ascii_only=self.ui.ascii_only))
         entitle(card, title=f"#{trial.number}")
@@ -311,7 +322,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def _empty_words(self, news: StudyNews) -> str:
         if self._filter_text:
-            return "No trial matches the filter; press / to change it."
+            return self._no_match
         for attempt in news.attempts:
             if attempt.trial_id is None:
                 words = study_header.preparation(attempt, ascii_only=self.ui.ascii_only)
@@ -446,7 +457,15 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             case "stop_study" if self.news is not None:
                 return study_header.why_not_stop(self.news.view.study)
         words = trial_actions.why_not(action, self.selected)
-        return "No trial is selected: none matches the filter; / changes it." if words and self._hides_all else words
+        return self._no_match if words and self._hides_all else words
+
+    @property
+    def _no_match(self) -> str:
+        ways = f"{self._key('back')} clears the filter, {self._key('filter')} changes it"
+        return f"No trial matches {safe_line(self._filter_text, 60)}; {ways}."
+
+    def _amount(self, view: StudyView) -> str:
+        return f"{len(self._chosen(view))} of {len(view.trials)} trials"
 
     @property
     def _hides_all(self) -> bool:
@@ -612,17 +631,11 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         shown = self._columns or trial_columns.default_columns(self.news.view, self.news.losses)
         self.ui.push_screen(ChooseColumns(trial_columns.known_columns(self.news.view), shown), answered)
 
-    def action_filter(self) -> None:
-        if self.news is None:
-            return
-        from bertdistill.app.screens.choose import FilterDialogue
+    async def action_filter(self) -> None:
+        if self.news is not None:
+            from bertdistill.app.widgets.filter_line import open_filter
 
-        def answered(text: str | None) -> None:
-            if text is not None:
-                self.filter_by(text.strip())
-                self._again()
-
-        self.ui.push_screen(FilterDialogue(self._filter_text, self.news.view, self.news.losses), answered)
+            await open_filter(self, self, self._filter_text, "layers<=4 exact>65 -state:failed tag:keep")
 
     def filter_by(self, text: str) -> None:
         """Keep the trials that match; a screen behind another one shows that when it is seen again."""
@@ -631,6 +644,37 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         query = parse(text, keys_of(self.news.view)) if text and self.news is not None else None
         self._filter_text = text if query is not None else ""
         self._keep = None if query is None else lambda view, t: query.matches(view, t, self._losses())
+
+    def use_filter(self, text: str) -> None:
+        """Show at once what matches."""
+        self.filter_by(text)
+        self._again()
+
+    def filter_as_typed(self, text: str) -> str:
+        """Show at once what matches the words that are finished; how many trials these are, or what is wrong."""
+        from bertdistill.app.views.query import finished
+
+        if self.news is None:
+            return ""
+        try:
+            self.use_filter(finished(text, self.news.view))
+        except UsageError as error:
+            return error_line(error)
+        return self._amount(self.news.view)
+
+    def complete_filter(self, text: str) -> list[str]:
+        from bertdistill.app.views.query import complete
+
+        return complete(text, self.news.view) if self.news is not None else []
+
+    def action_back(self) -> None:
+        """One step at a time: the filter, the marks, then the screen."""
+        if self.close_filter() or self._filter_text:
+            self.use_filter("")
+        elif self.marked:
+            self.action_unmark()
+        else:
+            super().action_back()
 
     def _losses(self) -> dict[int, float]:
         return self.news.losses if self.news else {}

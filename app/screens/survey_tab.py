@@ -5,6 +5,8 @@ It reads no predictions: a child process does. Until that has answered, ties are
 
 from __future__ import annotations
 
+import math
+from collections.abc import Container
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,7 +16,7 @@ from bertdistill.app.screens.evidence_tab import EvidenceTab
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.survey import published_data, quick_survey
 from bertdistill.app.views.view import StudyView
-from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.text_columns import text_columns
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.survey import Entry, Survey
@@ -41,15 +43,15 @@ class SurveyTab(EvidenceTab[Survey]):
         super().show(view, content)
 
     def draw(self, found: Survey) -> None:
-        self._entries = {(one.method, one.numbers): one for one in found.entries}
+        self._entries = {_key(one): one for one in found.entries}
         table = entries_table(found)
-        keys: list[Any] = [*self._entries, *(["teacher"] if found.teacher is not None else [])]
-        rows = [
-            Row(key, tuple(Cell(cell, "accent" if kind == "teacher" else "plain") for cell in cells))
-            for key, kind, cells in zip(keys, table.kinds, table.rows, strict=True)
-        ]
+        lines = dict(zip([*self._entries, "teacher"], table.rows, strict=False))
+        winners = dict.fromkeys(_key(one.entry) for one in found.best if one.entry is not None)
+        others = sorted((one for one in found.entries if _key(one) not in winners), key=_by_score, reverse=True)
+        keys: list[Any] = [*winners, *map(_key, others), *(["teacher"] if "teacher" in lines else [])]
+        rows = [Row(key, tuple(Cell(cell, _tone(key, winners)) for cell in lines[key])) for key in keys]
         self._table.show(text_columns(table), rows)
-        entitle(self._table, title=f"Methods by compression{self.age}")
+        entitle(self._table, title=f"Methods: the best at a compression first, the others by score{self.age}")
         self._words.say("\n".join(remarks(found, self._data)))
 
     def draw_chart(self, found: Survey) -> None:
@@ -76,3 +78,16 @@ class SurveyTab(EvidenceTab[Survey]):
 
     def commands(self) -> list[tuple[str, ...]]:
         return [("survey", self._study)]
+
+
+def _key(one: Entry) -> tuple[str, tuple[int, ...]]:
+    return one.method, one.numbers
+
+
+def _by_score(one: Entry) -> float:
+    """What is left of the teacher's score; without that, last."""
+    return -math.inf if one.kept is None else one.kept
+
+
+def _tone(key: Any, winners: Container[Any]) -> Tone:
+    return "accent" if key == "teacher" else "bright" if key in winners else "plain"

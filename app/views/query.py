@@ -119,6 +119,35 @@ def parse(text: str, known: Collection[str] = KEYS) -> Query:
     return Query(tuple(_term(match, known) for match in _words(text)))
 
 
+def finished(text: str, view: StudyView) -> str:
+    """What counts of a filter while its last word is being typed: all but that word as long as it is the beginning of
+    a key, or lacks a value.
+    """
+    known, end, match = keys_of(view), 0, None
+    try:
+        for match in _words(text):
+            begin, end = end, match.end()
+    except UsageError:  # a quote that is not closed yet
+        return text[:end].strip()
+    if match is not None and _is_begun(match, known, ended=text[-1].isspace()):
+        end = begin
+    return text[:end].strip()
+
+
+def _is_begun(match: re.Match[str], known: Collection[str], *, ended: bool) -> bool:
+    """Whether a word may go on, so that it means nothing yet; `ended`: a space follows it."""
+    key, value = match["key"], match["value"].casefold()
+    if key is None:
+        return value in known or (not ended and (not value or any(name.startswith(value) for name in known)))
+    if not value:
+        return match["colon"] is None or (not ended and ALIASES.get(key, key) not in ("tags", "note"))
+    try:
+        _term(match, known)
+    except UsageError:
+        return not ended
+    return False
+
+
 def _words(text: str) -> Iterator[re.Match[str]]:
     """One match a word; raises UsageError at a quote that is not closed or a minus that stands alone."""
     at = 0

@@ -10,11 +10,13 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.views.certain import chance
 from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.views.view import columns as metric_columns
-from bertdistill.engine.study.outline import PROGRAM
 from bertdistill.store.rows import Trial
 
 FACTS = ("state", "loss", "gain", "p_frontier", "note", "tags", "origin", "time", "parameters")
 """Columns that are neither a metric nor a parameter; `parameters` takes the width that is left."""
+
+_LEADING = {"recipe": 0, "family": 1}
+"""Parameters that say what a trial is, in the order of their columns."""
 
 
 def value_of(trial: Trial, name: str) -> Any:
@@ -36,14 +38,16 @@ def known_columns(view: StudyView) -> list[str]:
 
 
 def default_columns(view: StudyView, losses: Mapping[int, float] | None = None) -> tuple[str, ...]:
-    """State, objectives, the family if there are several, loss, gain and what else is worth a word.
+    """State, objectives, what the trials differ in, gain and what else is worth a word.
 
-    Programs that log no loss have no column of it.
+    Recipe and family come first of the parameters; those of one family alone share the column `parameters`. A loss is
+    shown where there is no objective to rank by.
     """
-    several = len(view.outline.searched.get("family", ())) > 1
-    family = ("family",) if several else ()
-    loss = () if view.study.kind == PROGRAM and not losses else ("loss",)
-    return ("state", *(o.metric for o in view.objectives), *family, *loss, "gain", "note", "parameters")
+    varied = [name for name, choices in view.outline.searched.items() if len(choices) != 1]
+    own = sorted((name for name in varied if "." not in name), key=lambda name: _LEADING.get(name, len(_LEADING)))
+    rest = ("parameters",) if len(own) < len(varied) or not varied else ()
+    loss = ("loss",) if losses and not view.objectives else ()
+    return ("state", *(o.metric for o in view.objectives), *own, *rest, *loss, "gain", "note")
 
 
 def sort_key(view: StudyView, name: str, losses: Mapping[int, float]) -> Any:

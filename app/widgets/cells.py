@@ -6,8 +6,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
-from bertdistill.app.text.safe import safe_line
+from rich.cells import cell_len
 
+from bertdistill.app.text.safe import safe_line
+from bertdistill.app.widgets.columns import Column
+
+SAMPLE, MOST_WIDE, EDGES = 50, 60, 4
+"""Rows that say how wide a column should be, the most cells of one, and those of gutter, scrollbar and border."""
 LONGEST = 2000
 """Maximum characters of a cell that had to be sanitised."""
 Tone = Literal["plain", "dim", "bright", "good", "warn", "bad", "accent", "header"]
@@ -64,3 +69,13 @@ class Row:
     mark: bool = False
     wide: bool = False
     """The second cell is a sentence: it takes the rest of the line, regardless of the columns."""
+
+
+def whole_width(columns: Sequence[Column], rows: Sequence[Row]) -> int:
+    """Cells of a pane in which every column of a table is whole; of long lists the first rows count."""
+    seen = [row.cells for row in rows[:SAMPLE] if not row.wide]
+    total = EDGES + len(columns)
+    for place, column in enumerate(columns):
+        longest = max((cell_len(cells[place].text) for cells in seen), default=0) if column.grow else 0
+        total += max(column.width, min(longest, column.most or MOST_WIDE))
+    return total

@@ -27,6 +27,7 @@ SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
 """Series of the validation split begin with this."""
+NOT_YET = "Curves appear when a trial has reported its first steps."
 LEAST_SECONDS = 0.9
 """The same curves with more points are redrawn only after this time: it halves the cost and is not visible."""
 
@@ -54,6 +55,7 @@ not finite are counted in the title and never drawn.
     _log = False
     _live = True
     _drawn_at = 0.0
+    _none = NOT_YET
     _at: float | None = None
     """Place of the crosshair as a share of the x range, 0 to 1."""
 
@@ -62,11 +64,12 @@ not finite are counted in the title and never drawn.
         sets = _sets(names, trials, scores)
         return sets[self._set % len(sets)] if sets else []
 
-    def show(self, curves: Sequence[TrialCurve], names: Sequence[str], view: StudyView) -> None:
-        """Draw these, unless they are drawn already; a frozen chart keeps its curves.
+    def show(self, curves: Sequence[TrialCurve], names: Sequence[str], view: StudyView, none: str = "") -> None:
+        """Draw these, unless they are drawn already; a frozen chart keeps its curves. `none`: why there are none.
 
         Among scores the study's own lines are drawn: threshold, chance and teacher.
         """
+        self._none = none or NOT_YET
         if self._curves and (self._curves, self._names) == (curves, names):
             return
         grown = [(c.trial, c.series) for c in curves] == [(c.trial, c.series) for c in self._curves]
@@ -100,7 +103,7 @@ not finite are counted in the title and never drawn.
             lines=self._across,
             within=self.zoom.x,
         )
-        self.draw(make, empty="Curves appear when a trial has reported its first steps.")
+        self.draw(make, empty=self._none)
         entitle(self, title=self._title())
 
     def _title(self) -> str:

@@ -151,7 +151,8 @@ trials that would take half of the height are counted at the lower edge instead.
         if cursor is not None:
             points[cursor] = dataclasses.replace(points[cursor], label=self._label(cursor))
         state = "live" if self._live else "frozen"
-        shown = (x, y, state, self.zoom, self._log, self._filter, self._selected, self.marker)
+        filtered = (self._filter, self._kept is None or bool(self._kept))
+        shown = (x, y, state, self.zoom, self._log, filtered, self._selected, self.marker)
         drawn = (points, shown, view.outline, colouring)
         if drawn == self._drawn:
             return
@@ -168,8 +169,11 @@ trials that would take half of the height are counted at the lower edge instead.
         state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
         detail = "" if cursor is None else self._reading(cursor)
         make = partial(frontier_drawing, points, axis_x, axis_y, cursor=cursor, detail=detail, groups=colouring.groups)
-        nothing = "No trial that matches the filter has both metrics of the axes." if self._filter else ""
-        self.draw(make, empty=nothing or no_point(view))
+        none = "No trial that matches the filter has both metrics of the axes." if self._filter else no_point(view)
+        if self._kept is not None and not self._kept:
+            self.draw(None, empty="No trial matches the filter.")
+        else:
+            self.draw(make, empty=none)
         across, up = (f"{axis.title}{_part_words(axis)}" for axis in (axis_x, axis_y))
         entitle(self, title=f"Frontier: {up} over {across} ({state})" if x and y else "Frontier")
 

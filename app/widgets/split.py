@@ -11,6 +11,8 @@ from textual.widget import Widget
 
 LEAST, MOST = 15, 85
 """Percent that the first pane gets, so that neither vanishes."""
+WIDEST = 60
+"""Percent that the first pane gets at most for its content."""
 STEP = 5
 """Percent by which a key moves the border."""
 
@@ -39,6 +41,28 @@ class Split(Container):
         self.share = 0
         """Percent of the first pane; 0: what the styles say."""
         self._dragged = False
+        self._wanted = 0
+
+    def suit(self, cells: int) -> None:
+        """The first pane wants so many cells: it gets them, up to `WIDEST` percent, until a person moves the border."""
+        self._wanted = cells
+        self._fit()
+
+    @property
+    def room(self) -> int:
+        """The most cells that `suit` can give; 0 before it has a size."""
+        return self.children[0].size.width if self.share else self.size.width * WIDEST // 100
+
+    def _fit(self) -> None:
+        """The width is that of the second pane: alone, the first one still fills all."""
+        if self._wanted and self.size.width and not self.share:
+            rest = self.size.width - min(self._wanted, self.room)
+            width = self.children[1].styles.width
+            if width is None or width.cells != rest:
+                self.children[1].styles.width = rest
+
+    def on_resize(self) -> None:
+        self._fit()
 
     def give(self, share: int) -> None:
         """The first pane gets this share of both, in percent, within `LEAST` and `MOST`; 0 leaves it to the styles."""
@@ -52,6 +76,7 @@ class Split(Container):
             else:
                 pane.styles.clear_rule(edge)
                 pane.refresh(layout=True)
+        self._fit()
 
     def shift(self, steps: int) -> None:
         """Move the border by `STEP` percent to the right, or down; by 0 back to where the styles have it."""

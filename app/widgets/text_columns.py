@@ -9,12 +9,12 @@ from bertdistill.app.widgets.columns import Column
 
 
 def text_columns(table: Table) -> list[Column]:
-    """One column of the widget for each of the table, as wide as its widest cell."""
+    """One column of the widget for each of the table, as wide as its widest cell; heads of several words keep apart."""
     return [
         Column(
             f"{place} {column.title}",
             column.title,
-            max(len(column.title), *(cell_len(row[place]) for row in table.rows)),
+            max(len(column.title) + (" " in column.title), *(cell_len(row[place]) for row in table.rows)),
             "right" if column.number else "left",
         )
         for place, column in enumerate(table.columns)

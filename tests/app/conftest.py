@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import writes
 from bertdistill.store.db import Database, open_db
 from bertdistill.store.rows import StudyState, TrialState
+from bertdistill.store.writing import Writing
 
 NOW = 1_700_000_000.0
 
@@ -121,6 +122,21 @@ def db(ws: Workspace) -> Iterator[Database]:
     opened = open_db(ws.path, read_only=True)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def edit(ws: Workspace) -> Callable[[Callable[[Writing], Any]], Any]:
+    """Change the sample workspace behind the app's back, as its runner does: one writing transaction a call."""
+
+    def change(work: Callable[[Writing], Any]) -> Any:
+        db = open_db(ws.path)
+        try:
+            with db.write() as session:
+                return work(session)
+        finally:
+            db.close()
+
+    return change
 
 
 def fill(db: Database, spec: StudySpec) -> None:

@@ -17,22 +17,6 @@ from bertdistill.engine.launch import process
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
 from bertdistill.store.rows import Request
-from bertdistill.store.writing import Writing
-
-
-@pytest.fixture
-def edit(ws: Workspace) -> Callable[[Callable[[Writing], Any]], Any]:
-    """Change the sample workspace behind the app's back, as its runner does: one writing transaction a call."""
-
-    def change(work: Callable[[Writing], Any]) -> Any:
-        db = open_db(ws.path)
-        try:
-            with db.write() as session:
-                return work(session)
-        finally:
-            db.close()
-
-    return change
 
 
 @pytest.fixture

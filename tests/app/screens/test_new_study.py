@@ -236,7 +236,7 @@ async def test_data_that_are_missing_are_told_by_the_plan(ws: Workspace, file: P
         line(screen, "data.report").value = "nowhere.json"
         await until(pilot, lambda: screen.answer and screen.answer.problems, "the plan's problem")
         await shown(pilot, "✗ data.report")
-        assert "Correct the path" in str(screen.answer.problems if screen.answer else "")
+        assert "Did you mean report.json?" in str(screen.answer.problems if screen.answer else "")
 
 
 @pytest.mark.parametrize(

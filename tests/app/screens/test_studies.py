@@ -16,6 +16,7 @@ from bertdistill.app.screens.new_study import NewStudyScreen
 from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.ui import BertDistill
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, StudyState
@@ -214,3 +215,41 @@ async def test_hostile_notes_and_diagnoses_are_harmless(ws: Workspace, edit: Edi
     async with playing(ws, size=(200, 40)) as pilot:
         await shown(pilot, "[red]markup[/] [/no")
         assert set() == control_codes(pilot)
+
+
+def names(screen: Any) -> list[str]:
+    """The studies in the list, from the top."""
+    return [row.key for row in screen.query_one(LineTable)._rows]
+
+
+async def test_studies_are_sorted_and_filtered(ws: Workspace, edit: Edit) -> None:
+    """What changed last is the first; s and a click on a head sort, / filters while it is typed, escape shows all."""
+
+    def others(session: Writing) -> None:
+        spec = reads.study(session, "demo").spec
+        for name, now in (("alpha", 5.0), ("zeta", 9e9)):
+            writes.create_study(session, name=name, task="question-answering", spec={**spec, "name": name}, now=now)
+
+    edit(others)
+    async with playing(ws) as pilot:
+        screen = pilot.app.screen
+        assert names(screen) == ["zeta", "demo", "alpha"]
+        await pilot.press("s")
+        await shown(pilot, "Studies by study")
+        assert names(screen) == ["alpha", "demo", "zeta"]
+        await pilot.press("S")
+        assert names(screen) == ["zeta", "demo", "alpha"]
+        await pilot.press("slash", "a", "l")
+        await until(pilot, lambda: names(screen) == ["alpha"], "the study that matches")
+        await shown(pilot, "1 of 3 studies, esc clears: al")
+        await pilot.press("tab", "enter")
+        assert names(screen) == ["alpha"]
+        await pilot.press("slash", "x", "enter")
+        await shown(pilot, "No study matches alphax")
+        await until(pilot, lambda: "exact ↑ over" not in words_on(pilot), "the chart of another study to go")
+        await pilot.press("h")
+        await told(pilot, "esc clears the filter")
+        await pilot.press("escape")
+        assert names(screen) == ["zeta", "demo", "alpha"]
+    async with playing(ws) as pilot:  # the order is remembered
+        await shown(pilot, "Studies by study, reversed")

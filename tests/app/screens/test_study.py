@@ -28,7 +28,6 @@ from bertdistill.app.memory import Memory
 from bertdistill.app.report import study_material
 from bertdistill.app.screens.analysis import AnalysisScreen
 from bertdistill.app.screens.annotate import AnnotateDialogue
-from bertdistill.app.screens.choose import FilterDialogue
 from bertdistill.app.screens.compare import CompareScreen
 from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
 from bertdistill.app.screens.history import HistoryScreen
@@ -39,6 +38,7 @@ from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.terminal.streams import who
+from bertdistill.app.widgets.filter_line import FilterField
 from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.table import LineTable
@@ -94,7 +94,7 @@ async def test_the_order_of_the_trials(ws: Workspace) -> None:
         await pilot.press("S", "s", "s")
         await shown(pilot, "Trials by exact")
         assert [4, 6, 2, 3, 7, 1, 0, 5] == numbers(screen)
-        await pilot.press("s", "s", "s", "s", "s", "s")
+        await pilot.press("s", "s", "s", "s", "s", "s", "s")
         await shown(pilot, "Trials by rank")
         assert ranked == numbers(screen)
 
@@ -120,7 +120,7 @@ async def test_a_filter_is_one_for_table_and_chart(ws: Workspace) -> None:
         assert screen.selected.number in numbers(screen)
         assert any("--filter -trial:0" in text for _, text in screen.copies())
         await pilot.press("slash", *["backspace"] * 8, *"exact>1000", "enter")
-        await shown(pilot, "No trial matches the filter")
+        await shown(pilot, "No trial matches exact>1000")
         assert [] == [t for t, _ in chart._trials if t is not None]
         assert screen.selected is None
 
@@ -176,7 +176,7 @@ async def test_a_click_on_a_head_sorts_and_one_on_a_key_does_it(ws: Workspace) -
             await shown(pilot, words)
         keys = words_on(pilot).splitlines()[-1]
         await pilot.click("#keys", offset=(keys.index("filter"), 0))
-        await until(pilot, lambda: isinstance(pilot.app.screen, FilterDialogue), "the filter")
+        await until(pilot, lambda: isinstance(pilot.app.focused, FilterField), "the filter")
 
 
 async def test_the_trials_can_be_coloured_by_a_setting(ws: Workspace) -> None:
@@ -255,9 +255,9 @@ async def test_a_filter_that_keeps_nothing_is_the_reason(ws: Workspace) -> None:
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         await pilot.press("slash", *"exact>1000", "enter")
-        await shown(pilot, "No trial matches the filter")
+        await shown(pilot, "No trial matches exact>1000")
         await pilot.press("r")
-        await told(pilot, "none matches the filter; / changes it")
+        await told(pilot, "esc clears the filter, / changes it")
         assert pilot.app.screen is screen
 
 

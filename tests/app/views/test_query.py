@@ -10,7 +10,7 @@ import pytest
 from tests.app.conftest import fill, spec_dict, squad_file
 
 from bertdistill.app.errors import UsageError
-from bertdistill.app.views.query import NAMED, complete, number, parse
+from bertdistill.app.views.query import NAMED, complete, finished, number, parse
 from bertdistill.app.views.view import StudyView, read_view
 from bertdistill.engine.study.config import study_from_dict
 from bertdistill.store import reads, writes
@@ -198,3 +198,23 @@ def test_every_completion_can_be_parsed(view: StudyView) -> None:
     for letter in "abcdefghijklmnopqrstuvwxyz":
         for word in complete(letter, view):
             parse(word if word.endswith(":") else f"{word}=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("layers<=1", "layers<=1"),
+        ("layers<=1 exact", "layers<=1"),
+        ("layers<=1 exact > ", "layers<=1"),
+        ("layers<=1 -", "layers<=1"),
+        ("layers<=1 -sta", "layers<=1"),
+        ("layers<=1 state:", "layers<=1"),
+        ("layers<=1 tag:", "layers<=1 tag:"),
+        ('layers<=1 note:"too', "layers<=1"),
+        ("layers<=1 layrs>", "layers<=1"),
+        ("layers<=1 zz", "layers<=1 zz"),
+    ],
+)
+def test_what_counts_while_it_is_typed(view: StudyView, text: str, counts: str) -> None:
+    """A term that is only begun does not."""
+    assert finished(text, view) == counts

@@ -29,8 +29,17 @@ def test_a_mixed_study_shows_the_family(tmp_path: Path) -> None:
     assert "family" not in columns_of(study_spec(tmp_path))
 
 
-def test_a_program_that_logs_no_loss_has_no_column_of_it() -> None:
-    """It would be empty; with a loss it is there."""
+def test_what_the_trials_differ_in_has_columns(tmp_path: Path) -> None:
+    """In the order of the study file, recipe and family first; a note comes last, what is fixed not at all."""
+    spec = study_spec(tmp_path)
+    searched = columns_of(spec)[3:-2]
+    assert searched == tuple(name for name in spec.search if name in searched)
+    assert columns_of(spec)[-2:] == ("gain", "note")
+
+
+def test_a_loss_is_shown_where_nothing_ranks() -> None:
+    """Beside objectives nobody compares it."""
     study = Study(name="p", task="", kind="program", spec={"objectives": [{"metric": "accuracy"}]}, created_at=0.0)
-    view = make_view(study, outline(study), [])
-    assert [False, True] == ["loss" in default_columns(view, losses) for losses in ({}, {0: 0.5})]
+    logged = Study(name="p", task="", kind="log", spec={}, created_at=0.0)
+    views = [make_view(one, outline(one), []) for one in (study, logged)]
+    assert [False, True] == ["loss" in default_columns(view, {0: 0.5}) for view in views]
