@@ -58,7 +58,7 @@ def footer(screen: Any, keymap: Mapping[str, str], *, ascii_only: bool = False) 
     wanted = [action for action, _ in available(screen) if action.footer and (not action.leads or one_pane(screen))]
     shown: dict[str, tuple[int, list[str]]] = {}
     for action in sorted(wanted, key=lambda a: (not a.leads, a.footer)):
-        key = next((key for key in shown_keys(action, keymap) if not typing or len(key) > 1), None)
+        key = next((key for key in shown_keys(action, keymap) if not typing or (len(key) > 1 and key != "space")), None)
         place, keys = shown.get(action.short, (action.footer, []))
         taken = any(key in others for _, others in shown.values())
         if key is not None and not taken and (not keys or (place == action.footer and len(key + keys[0]) == 2)):

@@ -40,7 +40,7 @@ from bertdistill.app.screens.host import Host
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.terminal import terminal
 from bertdistill.app.terminal.alert import alert_sequence
-from bertdistill.app.terminal.key_order import PATIENCE_SECONDS, WAITED_FOR, KeyOrder
+from bertdistill.app.terminal.key_order import LOADING_SECONDS, PATIENCE_SECONDS, WAITED_FOR, KeyOrder
 from bertdistill.app.terminal.streams import say, who
 from bertdistill.app.terminal.themes import ADDED, OURS, named_colours
 from bertdistill.app.text.command_line import command_line
@@ -370,20 +370,20 @@ class BertDistill(App[None]):
         return event.is_printable and is_typing(focused)
 
     def _is_loading(self) -> bool:
-        """Whether an action waits for its code."""
-        return math.inf in self._acts.values()
+        """Whether an action waits for its code, or a new screen for what it shows."""
+        screen = self.screen if self.screen_stack else None
+        is_new = isinstance(screen, LiveScreen) and screen.made > time.monotonic() - LOADING_SECONDS
+        is_coming = is_new and getattr(screen, "news", None) is None and not self._problem
+        return math.inf in self._acts.values() or (is_coming and not self._exit)
 
     def _is_pending(self) -> bool:
         """Whether what the next key may mean is still being read or written. Nothing is waited for twice for long."""
         if self._exit or not self.screen_stack:
             return False
         screen, since = self.screen, time.monotonic() - PATIENCE_SECONDS
-        is_coming = isinstance(screen, LiveScreen) and screen.news is None and screen.made > since and not self._problem
         made = (one for one in self.workers if one.node is screen and not one.is_finished)
-        return (
-            is_coming
-            or any(one.name == WAITED_FOR or one.group == GATHERING for one in made)
-            or any(began > since for began in (*self._acts.values(), self._changed_at or 0.0))
+        return any(one.name == WAITED_FOR or one.group == GATHERING for one in made) or any(
+            began > since for began in (*self._acts.values(), self._changed_at or 0.0)
         )
 
     def _tell_problem(self, screen: LiveScreen, error: Exception) -> None:

@@ -21,6 +21,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from bertdistill.app.bindings import LEAST, does, footer, key_of
+from bertdistill.app.keymap import PLACES, of
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
@@ -28,6 +29,7 @@ from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.search import SearchField, Searching
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.titles import entitle
 
 Item = TypeVar("Item")
 PAUSED = "screen paused, {} resumes"
@@ -273,8 +275,20 @@ class LiveScreen(Hosted, Screen[Any]):
         self._use_panes()
         self.use_marker()
         self.header(Text("Reading the workspace …", "dim"))  # `show` says what it is
+        self._name_panes()
         self.set_timer(FOOTER_SECONDS, self._show_footer)
         self.ui.look_again()
+
+    def _name_panes(self) -> None:
+        """What the first picture says before anything is read: names from the key table, and the keys."""
+        named = {action.name.partition("'")[2].rstrip("')"): action.words for action in of(self.PLACE) if action.leads}
+        names = {widget: named[pane] for pane, widget in self.panes.items() if pane in named}
+        first = next(iter(self.query(LineTable)), None)
+        if not names and first is not None and first.id:
+            names = {first.id: PLACES.get(self.PLACE, "")}
+        for widget, title in names.items():
+            entitle(self.query_one(f"#{widget}"), title=title)
+        self._write_keys()
 
     def _show_footer(self) -> None:
         self._footed = True
@@ -306,8 +320,10 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def refresh_keys(self) -> None:
         """Rewrite the footer: the available keys may have changed."""
-        if not self._footed:
-            return
+        if self._footed:
+            self._write_keys()
+
+    def _write_keys(self) -> None:
         keys = footer(self, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
         text, spans = Text(no_wrap=True, overflow="ellipsis"), []
         if self.ui.paused:  # else a screen that stands still looks like a study that does

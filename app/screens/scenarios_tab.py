@@ -22,6 +22,9 @@ from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, NO_BASELINE, Scenario, ScenarioTable
 
+TABLE_SHARE = 70
+"""Percent of the width that the table may have: its numbers are not cut, and the chart stays a chart."""
+
 
 class ScenariosTab(Tab):
     """One row per purpose; below it, its requirement and all its metrics."""
@@ -70,7 +73,7 @@ class ScenariosTab(Tab):
         rows = [self._row(view, one, metrics) for one in self._rows.values()]
         shown = [replace(row, cells=tuple(row.cells[place] for place in kept)) for row in rows]
         columns = [columns[place] for place in kept]
-        self.query_one(Split).suit(whole_width(columns, shown))
+        self.query_one(Split).suit(whole_width(columns, shown), TABLE_SHARE)
         self._table.show(columns, shown)
         entitle(self._table, title="Scenarios: changes are to the baseline, near the teacher to the teacher")
         self._explain()

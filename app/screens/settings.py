@@ -51,7 +51,7 @@ from bertdistill.store.rows import StudyState
 Make = Callable[[Look], Drawing]
 COLUMNS = (
     Column("key", "setting", 28),
-    Column("value", "now", 18),
+    Column("value", "now", 18, grow=True, most=40),
     Column("filed", "study file", 22, grow=True),
     Column("changed", "changed", 34),
 )

@@ -86,8 +86,8 @@ state, task or note hold every word that is typed, and none that has a minus bef
 
     def on_mount(self) -> None:
         kept: dict[str, Any] = self.ui.memory.recall(ORDER, {})
-        order = str(kept.get("sort", ""))
-        self._sort = order if order in ORDERS else ""
+        by = kept.get("sort")
+        self._sort = by if isinstance(by, str) and by in ORDERS else ""
         self._reverse = kept.get("reverse") is True
         self.query_one(LineTable).focus()
 

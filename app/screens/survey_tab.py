@@ -52,7 +52,7 @@ class SurveyTab(EvidenceTab[Survey]):
         rows = [Row(key, tuple(Cell(cell, _tone(key, winners)) for cell in lines[key])) for key in keys]
         self._table.show(text_columns(table), rows)
         entitle(self._table, title=f"Methods: the best at a compression first, the others by score{self.age}")
-        self._words.say("\n".join(remarks(found, self._data)))
+        self._words.say("\n".join(remarks(found, self._data)[1:]))  # the first one stands in the header
 
     def draw_chart(self, found: Survey) -> None:
         entry = self._entries.get(self._table.cursor_key)

@@ -21,7 +21,9 @@ from textual.message_pump import MessagePump
 PATIENCE_SECONDS = 2.0
 """Longest time for which keys wait for something slow: a screen that is read, a change that is written."""
 LOADING_SECONDS = 10.0
-"""Longest time for which they wait while code is loaded, as for the first change: on a busy machine that takes some."""
+"""Longest time for which they wait while code or the rows of a new screen are loaded: a busy machine takes some."""
+WAYS_OUT = frozenset({"escape", "ctrl+q", "ctrl+c"})
+"""Keys that lead out of what does not come: what was typed before them waits no longer than for anything slow."""
 WAITED_FOR = "keys wait"
 """Name of a worker of a screen that makes what the next key acts on, and is soon done."""
 _LOOK_SECONDS = 0.005
@@ -36,7 +38,7 @@ Work = Callable[[], Coroutine[None, None, None]]
 
 class KeyOrder:
     """Holds keys back. `deliver` passes one to the app as Textual would; `is_pending` says whether something slow is
-    due, `is_loading` that it has not begun, because its code is being loaded.
+    due, `is_loading` that it has not begun, because its code or what it acts on is being loaded.
 
     `is_own` says whether only the focused widget handles a key (a character typed, a step in a list): the widget keeps
     the order of such keys itself, so they need not wait for each other.
@@ -77,9 +79,12 @@ class KeyOrder:
     async def _wait_for_work(self) -> None:
         """Wait for slow work, but no longer than a user would."""
         for is_due, patience in ((self._is_loading, LOADING_SECONDS), (self._is_pending, PATIENCE_SECONDS)):
-            end = time.monotonic() + patience
-            while is_due() and time.monotonic() < end:
+            began = time.monotonic()
+            while is_due() and time.monotonic() - began < (PATIENCE_SECONDS if self._wants_out() else patience):
                 await asyncio.sleep(_LOOK_SECONDS)
+
+    def _wants_out(self) -> bool:
+        return any(isinstance(event, Key) and event.key in WAYS_OUT for event in self._held)
 
     async def _settle(self) -> None:
         """Wait until a probe sent twice along the path of a key finds empty queues and an unchanged focus."""

@@ -41,17 +41,17 @@ class Split(Container):
         self.share = 0
         """Percent of the first pane; 0: what the styles say."""
         self._dragged = False
-        self._wanted = 0
+        self._wanted, self._most = 0, WIDEST
 
-    def suit(self, cells: int) -> None:
-        """The first pane wants so many cells: it gets them, up to `WIDEST` percent, until a person moves the border."""
-        self._wanted = cells
+    def suit(self, cells: int, most: int = WIDEST) -> None:
+        """The first pane wants so many cells: it gets them, up to `most` percent, until a person moves the border."""
+        self._wanted, self._most = cells, most
         self._fit()
 
     @property
     def room(self) -> int:
         """The most cells that `suit` can give; 0 before it has a size."""
-        return self.children[0].size.width if self.share else self.size.width * WIDEST // 100
+        return self.children[0].size.width if self.share else self.size.width * self._most // 100
 
     def _fit(self) -> None:
         """The width is that of the second pane: alone, the first one still fills all."""

@@ -519,7 +519,7 @@ async def test_the_screen_behind_a_dialogue_goes_on(ws: Workspace, edit: Edit) -
     """Who answers a question about a trial sees how it stands meanwhile."""
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
-        await pilot.press("slash")
+        await pilot.press("semicolon")
         await until(pilot, lambda: pilot.app.screen is not screen, "the dialogue")
         running = screen.news.view.running[0] if screen.news else None
         assert running is not None

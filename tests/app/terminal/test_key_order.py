@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.app.pty_terminal import PROGRAM, PtyTerminal
-from tests.app.screens.driving import playing, until
+from tests.app.screens.driving import playing, shown, until
 from textual.events import Key, Paste
 from textual.keys import key_to_character
 from textual.pilot import Pilot
@@ -215,6 +215,22 @@ async def test_what_never_comes_holds_no_key_for_long(ws: Workspace, monkeypatch
         await until(pilot, lambda: type(pilot.app.screen) is SettingsScreen, "the settings")
         await until(pilot, lambda: type(pilot.app.screen) is StudyScreen, "the study again")
         gate.set()
+
+
+async def test_a_new_screen_has_names_at_once_and_keys_wait_for_its_rows(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine reading takes longer than keys wait for other things."""
+    gate, read = threading.Event(), StudyScreen.read
+    monkeypatch.setattr(StudyScreen, "read", lambda self, reader: (gate.wait(20), read(self, reader))[1])
+    async with playing(ws) as pilot:
+        burst(pilot, "enter", "down", "enter")
+        for words in ("Trials", "Frontier", "Loss curves", " filter"):
+            await shown(pilot, words)
+        assert isinstance(pilot.app.screen, StudyScreen)
+        assert pilot.app._is_loading()  # type: ignore[attr-defined]  # the App
+        gate.set()
+        await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial")
 
 
 async def test_a_key_that_waited_past_the_end_is_dropped(ws: Workspace) -> None:

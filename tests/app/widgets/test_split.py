@@ -42,3 +42,19 @@ async def test_the_mouse_drags_the_border(ws: Workspace) -> None:
         await pilot.hover(offset=(70, 12))
         await pilot.mouse_up(offset=(70, 12))
         await until(pilot, lambda: 57 <= split.share <= 60, "the border at the mouse")
+
+
+async def test_a_list_has_the_width_of_its_columns(ws: Workspace) -> None:
+    """The inspector takes the rest, until a person moves the border; alone the list takes all."""
+    async with playing(ws, size=(200, 40)) as pilot:
+        screen = pilot.app.screen
+        split, table = screen.query_one(Split), screen.query_one("#studies")
+        await until(pilot, lambda: table.outer_size.width < split.room, "the width of the columns")
+        narrow = table.outer_size.width
+        assert narrow + screen.query_one("#inspector").outer_size.width == split.size.width
+        await pilot.press("greater_than_sign")
+        await until(pilot, lambda: table.outer_size.width > narrow, "a wider list")
+        await pilot.press("vertical_line")
+        await until(pilot, lambda: table.outer_size.width == narrow, "the width of the columns again")
+        await pilot.press("i")
+        await until(pilot, lambda: table.outer_size.width == split.size.width, "the whole width")
