@@ -10,12 +10,14 @@ from functools import partial
 from typing import Any
 
 from textual.binding import Binding
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider, SearchIcon
+from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Size
 from textual.widget import Widget
 
 from bertdistill.app.keymap import ACTIONS, Action, of, shown_keys, together
+from bertdistill.app.terminal.themes import in_order
 
 LEAST = (40, 12)
 """Columns and rows below which only the size message is shown."""
@@ -91,6 +93,11 @@ def one_pane(screen: Any) -> bool:
 class Palette(CommandPalette):
     """Textual's palette, closed when the window gets too small for it: it hands keys to a list that has no lines."""
 
+    DEFAULT_CSS = "Palette SearchIcon { color: $text-accent; }"
+
+    def on_mount(self) -> None:
+        self.query_one(SearchIcon).icon = "/"  # Textual's is missing in the fonts of many terminals
+
     def on_resize(self, event: Resize) -> None:
         if self.is_current and not has_room(event.size):
             self.dismiss()
@@ -102,7 +109,7 @@ def has_room(size: Size) -> bool:
 
 
 class ActionCommands(Provider):
-    """The palette: every action that works here and now, as `group: Order`."""
+    """The palette: every action that works here and now, as `group: Order` with its key, and every theme."""
 
     def _commands(self) -> Iterator[tuple[str, str, Any]]:
         app: Any = self.app
@@ -110,13 +117,20 @@ class ActionCommands(Provider):
             if action.palette:
                 run = partial(app.run_action, action.name, target)
                 yield f"{action.group}: {action.words}", " ".join(shown_keys(action, app.options.keymap)), run
+        for theme in in_order(app.available_themes):
+            yield f"Theme: {theme}", "", partial(app.keep_theme, theme)
 
     async def discover(self) -> Hits:
         for words, keys, run in self._commands():
-            yield DiscoveryHit(words, run, help=keys)
+            yield DiscoveryHit(_in_line(words, keys), run, words)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for words, keys, run in self._commands():
             if (score := matcher.match(words)) > 0:
-                yield Hit(score, matcher.highlight(words), run, help=keys)
+                yield Hit(score, _in_line(matcher.highlight(words), keys), run, words)
+
+
+def _in_line(words: str | Content, keys: str) -> Content:
+    """What a command does, and its keys beside it."""
+    return Content.assemble(words, ("  " + keys, "bold $text-accent") if keys else "")

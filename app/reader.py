@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bertdistill.app.text.format import value_of
 from bertdistill.app.views.alerts import Glance
 from bertdistill.app.views.curves import PREPARATION, GrowingCurve, TrialCurve
-from bertdistill.app.views.view import StudyView, make_view
+from bertdistill.app.views.view import StudyView, cause_of, make_view
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.launch import process
 from bertdistill.engine.runner.lease import RunnerStatus, runner_status
@@ -221,7 +221,8 @@ class Reader:
         known = kept.view.outline if kept is not None and kept.spec_dict == study.spec else outline(study)
         trials = reads.trials(session, study_id)
         view = make_view(study, known, trials, kept.view if kept else None)
-        view = dataclasses.replace(view, screened=tuple(reads.screened(session, study_id)))
+        screened, cause = tuple(reads.screened(session, study_id)), cause_of(session, study)
+        view = dataclasses.replace(view, screened=screened, cause=cause)
         kept = _Kept(mark, study.spec, view, _losses(session, study_id, trials), kept.certain if kept else None)
         self._views[study.name] = kept
         return kept

@@ -598,7 +598,12 @@ class BertDistill(App[None]):
 
     async def run_action(self, *words: Any, **options: Any) -> bool:
         """None once the app is being left: a screen that is opened then never gets its widgets, and fails."""
-        return False if self._exit else await super().run_action(*words, **options)
+        if self._exit:
+            return False
+        screen, done = self.screen, await super().run_action(*words, **options)
+        if done and words and isinstance(screen, LiveScreen):
+            screen.acted(str(words[0]))
+        return done
 
     def action_leave(self) -> None:
         """Leave the app. Workers and runner are processes of their own, and the last line on the terminal says so."""
@@ -653,6 +658,11 @@ class BertDistill(App[None]):
         from bertdistill.app.screens.themes import ThemePicker
 
         self.push_screen(ThemePicker())
+
+    def keep_theme(self, name: str) -> None:
+        """Wear this theme, from now on."""
+        self.theme = name
+        self.memory.keep(THEME, name)
 
     def use_background(self, background: terminal.Background) -> None:
         """The terminal replied after the app had started: apply the theme it implies, unless another one was chosen."""

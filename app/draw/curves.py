@@ -33,7 +33,7 @@ DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
 """Dots drawn and left out in turn, so that curves differ without colour, and how the legend shows it."""
 
 MEASURED = 20
-"""Values of a curve from which on they have no marks: few are joined by lines that nobody measured."""
+"""Values of a curve from which on they have no marks: few are joined by lines between which nothing was measured."""
 MARK = ("●", "o")
 """What a measured value is marked with, and in ASCII."""
 LABELLED = 3

@@ -88,6 +88,7 @@ def study_row(view: StudyView, *, archived: bool = False) -> dict[str, Any]:
         "hypervolume_interval": _pair(None if view.certainty is None else view.certainty.hypervolume),
         "p_frontier": likely(view),
         "diagnosis": view.study.diagnosis,
+        "ended_early": view.cause,
         "weak_teacher": view.weak_teacher,
         "note": view.outline.note,
         "archived": archived,

@@ -55,6 +55,7 @@ SHAPES: dict[str, dict[str, str]] = {
         "hypervolume_interval": "95 % interval of that of true scores; null if unknown",
         "p_frontier": "probability to be on the frontier of true scores, by trial, from 5 % on; null if unknown",
         "diagnosis": "why the runner paused or failed it, else empty",
+        "ended_early": "why it is complete although its budget is not used up, else empty",
         "weak_teacher": "why the teacher is no better than chance, else empty",
         "note": "free text",
         "archived": "whether it is archived",

@@ -138,6 +138,7 @@ def _remarks(row: Mapping[str, Any]) -> list[str]:
     """A study's weak teacher, note, restricted ranges and whether it is archived."""
     name = row["study"]
     lines = [f"{name}: warning: {safe_line(row['weak_teacher'], 1000)}"] if row["weak_teacher"] else []
+    lines += [f"{name}: {safe_line(row['ended_early'], 1000)}"] if row["ended_early"] else []
     lines += [f"{name}: note: {safe_line(row['note'], 1000)}"] if row["note"] else []
     if row["ranges"]:
         narrowed = " ".join(f"{key}={range_text(part)}" for key, part in row["ranges"].items())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -20,6 +22,7 @@ from textual.widgets import Button, Input, Label, OptionList
 from bertdistill.app.bindings import bindings
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.terminal.terminal import copy_sequence
+from bertdistill.app.text.command_line import without_path
 from bertdistill.app.text.safe import LONGEST_LINE, error_line, safe, safe_line
 from bertdistill.store.errors import BertDistillError
 
@@ -197,6 +200,21 @@ class Choice(ModalScreen[str | None]):
         self.dismiss(self._choices[event.option_index][0])
 
 
+INDENT = 4
+"""Cells of the lines after the first."""
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """Words whose lines after the first are indented: of several entries one sees where each begins."""
+
+    words: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = Text(self.words).wrap(console, max(1, options.max_width - INDENT))
+        yield Text(f"\n{' ' * INDENT}").join(lines)
+
+
 class CopyDialogue(Hosted, ModalScreen[None]):
     """Choose what to copy; the text goes to the terminal's clipboard, or to a file if there is none.
 
@@ -216,7 +234,8 @@ class CopyDialogue(Hosted, ModalScreen[None]):
         with Vertical(classes="dialogue"):
             yield Label("Copy (enter), or write to a file (f):")
             offered = [*self._items, *((what, words) for what, words, _ in self._files)]
-            yield OptionList(*(Text(safe_line(f"{what}: {text}", 300)) for what, text in offered), markup=False)
+            lines = [safe_line(f"{what}: {without_path(text)}", 300) for what, text in offered]
+            yield OptionList(*(Hanging(line) for line in lines), markup=False)
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = 0

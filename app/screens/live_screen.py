@@ -183,6 +183,9 @@ class LiveScreen(Hosted, Screen[Any]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return not self.why_not(action)
 
+    def acted(self, action: str) -> None:
+        """An action was done by a key, the palette or the footer while this screen was on top."""
+
     def header(self, text: Text) -> None:
         """The top line."""
         self.query_one("#header", Line).say(text)

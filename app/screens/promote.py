@@ -204,7 +204,7 @@ the app. A refused one can be exported by force: the card then says so.
         words = ", ".join(f"{v.name}:{v.version} {v.state}" for v in reversed(earlier))
         before = f"Promoted before: {safe_line(words, 400)}" if words else ""
         luck = luck_words(news.view, news.trial)
-        selection = f"Selection: {luck}. The report split will tell." if luck else ""
+        selection = f"{luck[0].upper()}{luck[1:]}; the report split will show." if luck else ""
         text = Text("\n".join(filter(None, (selection, before))), "dim")
         self.query_one("#earlier", Static).update(text)
 

@@ -172,7 +172,9 @@ state, task or note hold every word that is typed, and none that has a minus bef
             Cell(str(len(view.frontier))),
             Cell(study_rows.best_of(view)),
             Cell(f"{view.hypervolume:.3f} {sparkline(growth, 8, ascii_only=ascii_only)}" if growth else ""),
-            Cell(safe_line(study.diagnosis or view.outline.note, 200), "bad" if study.diagnosis else "dim"),
+            Cell(
+                safe_line(study.diagnosis or view.cause or view.outline.note, 200), "bad" if study.diagnosis else "dim"
+            ),
         )
         named = {column.key: cell for column, cell in zip(study_rows.COLUMNS, cells, strict=True)}
         return Row(study.name, tuple(named[column.key] for column in self._columns), dim=study.id in news.archived)
@@ -215,7 +217,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
         view = self._view()
         if view is None and self.inspected and self.news is not None and self.news.views:
             why = self._why_none
-            self.query_one(Inspector).inspect("No study", (), mark=why, empty=why)
+            self.query_one(Inspector).inspect("Study", (), mark=why, empty=why)
         if view is None or not self.inspected:
             return
         x, y = chart_axes(view)

@@ -238,7 +238,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._show_charts()
         self._show_log(news)
         self.refresh_keys()
-        if self._tour.at < 0 and self._tour.is_due:  # at once: while the data is prepared, there is time to read
+        if self._tour.is_due:  # at once: while the data is prepared, there is time to read
             self._tour.turn()
         self.call_after_refresh(self._place_hint)
 
@@ -304,7 +304,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         self.set_class(trial is None and not self._hides_all, "-bare")
         if trial is None or self.news is None:
             card.tell((("filter", self._no_match),) if self._hides_all else ())
-            entitle(card, title="No trial")
+            entitle(card, title="Trial")
             return
         card.tell(trial_card(self.news.view, trial, ascii_only=self.ui.ascii_only))
         entitle(card, title=f"#{trial.number}")
@@ -554,16 +554,19 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         self._tour.dismiss()
         self._place_hint()
 
+    def acted(self, action: str) -> None:
+        if self._tour.used(action):
+            self.call_after_refresh(self._place_hint)
+
     def _place_hint(self) -> None:
-        """Beside what it explains, which is marked; above the footer while that is not to be seen."""
-        beside = self.query_one(self._tour.beside) if self._tour.at >= 0 else None
+        """Above the footer; the pane that it explains is marked."""
+        pane = self._tour.place(lambda selector: self.query_one(selector).is_on_screen)
+        beside = self.query_one(pane) if pane else None
         for other in self.query(".-explained"):
             if other is not beside:  # taking the class away and giving it back would repaint the pane at every look
                 other.remove_class("-explained")
-        if (pane := beside) is not None:
-            pane.add_class("-explained")
-            seen = pane if pane.is_on_screen else self.query_one("#keys")
-            self._tour.place(seen.region, self.size, narrow=one_pane(self))
+        if beside is not None:
+            beside.add_class("-explained")
 
     def on_resize(self) -> None:
         super().on_resize()

@@ -12,7 +12,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 
 from bertdistill.app.bindings import bindings
-from bertdistill.app.memory import THEME
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.terminal.themes import in_order
 
@@ -45,8 +44,7 @@ class ThemePicker(Hosted, ModalScreen[None]):
 
     @on(OptionList.OptionSelected)
     def keep(self, event: OptionList.OptionSelected) -> None:
-        self.app.theme = self._names[event.option_index]
-        self.ui.memory.keep(THEME, self.app.theme)
+        self.ui.keep_theme(self._names[event.option_index])
         self.dismiss(None)
 
     def action_cancel(self) -> None:

@@ -74,8 +74,10 @@ class TrialScreen(LiveScreen):
     panes: ClassVar = {name: f"trial-{name}" for name in PANES}
     HELP = """
 The facts compare the trial with the baseline, the trial that it is a rerun of, and the teacher. A difference in
-brackets is how far this trial lies above or below the other; `=` means the same setting. `enter` on a line that
-mentions another trial opens it, `escape` returns.
+brackets is how far this trial lies above or below the other; `=` means the same setting. A metric of this trial is
+green where it is better than that of the first of the others, red where it is worse. `size_mb` counts every parameter
+as 4 bytes, `bytes` is the size of the exported weights, and the size of a checkpoint is that of its folder. `enter` on
+a line that mentions another trial opens it, `escape` returns.
 """
 
     def __init__(self, study_name: str, number: int) -> None:
@@ -168,7 +170,10 @@ mentions another trial opens it, `escape` returns.
         self._ranked, self._facts = news.view.ranked, facts
         compared = trial_facts.others(news.view, news.trial)
         rows = trial_facts.facts_rows(news.view, news.trial, news.card, compared, width, ascii_only=ascii_only)
+        is_first = table.cursor_key is None
         table.show(trial_facts.facts_columns(news.trial, compared, width), rows)
+        if is_first:
+            table.move_to(trial_facts.first_row(rows, table.size.height - 1))
         entitle(table, title=f"Trial #{news.trial.number}")
         self._name_target()
 

@@ -195,7 +195,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
             facts = [("waits for", safe(why_words(item), 400)), ("what helps", remedy)]
             inspector.inspect(item_name(item), [fact for fact in facts if fact[1]])
         else:
-            inspector.inspect("No worker", [("", "Nothing works in this slot.")])
+            inspector.inspect("No worker", [("", "This slot is free.")])
 
     def _show_worker(self, inspector: Inspector, worker: Worker) -> None:
         close = self._read_of if self._read_of is not None and self._read_of.attempt == worker.attempt.id else None
@@ -238,7 +238,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
             lines = wrapped(machine_line(one), max(20, self.size.width - 25))
             text.append(f"\n{'':21}".join(lines), "yellow" if one.problem else "")
         self.query_one("#load", Static).update(text)
-        self.query_one("#load").border_title = Text("Load")
+        self.query_one("#load").border_title = Text("Load, the newest sample at the right of each bar")
 
     def _show_chosen(self) -> None:
         """The row under the cursor in full, and the study that the keys act on."""

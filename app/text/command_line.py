@@ -33,6 +33,12 @@ def command_line(*words: str, ws: Workspace | None = None) -> str:
     return " ".join([_program(), *(shlex.quote(word) for word in [*words, *given])])
 
 
+def without_path(line: str) -> str:
+    """A command to read, not to run: the program by its name, wherever it is."""
+    path = f"{shlex.quote(sys.argv[0])} "
+    return f"{PROGRAM} {line.removeprefix(path)}" if line.startswith(path) and PROGRAM in path else line
+
+
 def _program() -> str:
     """The console script if it is on the path, else the way to it that was typed, else the module."""
     if shutil.which(PROGRAM):

@@ -75,7 +75,8 @@ attempt | attempts: One process that works on a trial. If it dies, another attem
 origin: Who chose the parameters of a trial: the sampler, the baseline of the study file, a person (queue, rerun), or
     another tracker (import).
 - differs: The setting is searched, or is not that of the baseline or of the trial that was rerun.
-checkpoint | checkpoints: The weights of a student, stored at some step: the best so far, and the last.
+checkpoint | checkpoints: The weights of a student, stored at some step: the best so far, and the last. Its size is
+    that of all files in its folder; the last one also has the state of the optimiser, so it is larger.
 - time: For how long the trial was worked on, without waiting.
 - end: How the attempt ended: complete, or the cause of its death, such as the signal that killed it.
 parent: The trial that a rerun repeats with one setting changed.
@@ -160,8 +161,8 @@ verification | verified: The checks of a promotion: weights, recorded score, rep
 ## noise.md
 repeats | repeat of | seeds: Trials with the same settings but for the seed. They are ranked and drawn by their means; ±
     is the standard deviation over the seeds.
-on frontier | p_frontier: The probability that a point is on the frontier of true scores: with other examples and
-    seeds, others might be better.
+on frontier | p_frontier | certainty: The probability that a point is on the frontier of true scores: with other
+    examples and seeds, others might be better.
 tied: Dominated, but not told apart from the frontier: it is on it with a probability of at least 5 %. Marked ☆.
 - tie: The difference is within what other examples and seeds would change.
 luck | selection: How far the score is expected to fall when it is measured on other examples: the best of many is

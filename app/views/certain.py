@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bertdistill.app.text.format import metric, spread
+from bertdistill.app.text.format import metric
 from bertdistill.app.views.view import StudyView, leader
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import optimised
@@ -66,6 +66,12 @@ def chance_words(view: StudyView, trial: Trial) -> str:
     return "< 1 %" if found < 0.01 else "> 99 %" if found > 0.99 else f"{found:.0%}".replace("%", " %")
 
 
+def likely_words(view: StudyView, trial: Trial) -> str:
+    """`45 % likely to be on the frontier`; empty if it is not known."""
+    words = chance_words(view, trial)
+    return f"{words} likely to be on the frontier" if words else ""
+
+
 def interval_words(view: StudyView, trial: Trial, name: str) -> str:
     """`85.1 to 89.5`; empty if it is not known."""
     found = interval(view, trial, name)
@@ -83,9 +89,12 @@ def luck(view: StudyView, trial: Trial) -> float | None:
 
 
 def luck_words(view: StudyView, trial: Trial) -> str:
-    """`of 87.90, about 0.60 is likely the luck of one of 40 points`; empty where it is little or not known."""
+    """`expect about 87.30 when measured again (best of 40)`; empty where little of it is luck, or that is not known."""
     found, fall = view.certainty, luck(view, trial)
-    if found is None or fall is None or fall < 0.005:
+    value = None if found is None else view.means(trial).get(found.metric)
+    if found is None or value is None or fall is None or fall < 0.005:
         return ""
-    value = metric(found.metric, view.means(trial).get(found.metric))
-    return f"of {value}, about {spread(found.metric, fall)} is likely the luck of one of {view.points} points"
+    upwards = any(o.metric == found.metric and o.direction == "maximize" for o in view.objectives)
+    expected = metric(found.metric, value - fall if upwards else value + fall)
+    place = "best" if trial.number in view.ranked and view.ranked[trial.number].on_frontier else "one"
+    return f"expect about {expected} when measured again ({place} of {view.points})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bertdistill.app.text import format as fmt
-from bertdistill.app.views.certain import chance_words, luck_words, tied
+from bertdistill.app.views.certain import likely_words, luck_words, tied
 from bertdistill.app.views.view import StudyView, seeds_words, with_spread
 from bertdistill.engine.analysis.outcomes import Difference, difference
 from bertdistill.engine.pareto.frontier import Objective
@@ -87,9 +87,9 @@ def _repeats(view: StudyView, trial: Trial) -> Iterator[Fact]:
 
 
 def _chance(view: StudyView, trial: Trial) -> Iterator[Fact]:
-    """How sure its place is, and how much of its score may be luck."""
-    if words := chance_words(view, trial):
-        yield Fact("on frontier", f"with {words}" + (", so it is not told apart from it" if tied(view, trial) else ""))
+    """How sure its place is, and what its score would be without luck."""
+    if words := likely_words(view, trial):
+        yield Fact("certainty", words + ("; tied with it" if tied(view, trial) else ""))
     if words := luck_words(view, trial):
         yield Fact("luck", words)
 

@@ -43,6 +43,7 @@ def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
         yield "hypervolume", f"{view.hypervolume:.3f} {sparkline(growth, 16, ascii_only=ascii_only)}"
     yield "time", fmt.duration(view.study.busy_seconds) if view.study.busy_seconds else ""
     yield "note", view.outline.note
+    yield "ended", view.cause
     yield "problem", view.study.diagnosis or view.weak_teacher
 
 
@@ -53,12 +54,13 @@ def ended_words(view: StudyView, keys: Mapping[str, str]) -> str:
     """
     if view.study.state != StudyState.COMPLETE or view.study.kind == LOG:
         return ""
+    complete = view.cause or "Complete."
     if not view.frontier:
-        return f"Complete, but no trial meets every threshold: {keys['settings']} changes them."
+        return f"{complete} No trial meets every threshold: {keys['settings']} changes them."
     size, score = chart_axes(view)
     best = safe_line(_trial_words(view, best_trial(view), score, size), 120)
     promotes = f"{keys['promote']} promotes the trial under the cursor, " if view.study.kind != PROGRAM else ""
-    return f"Complete. Best: {best}. {promotes}{keys['analysis']} analyses all, {keys['copy']} writes a report."
+    return f"{complete} Best: {best}. {promotes}{keys['analysis']} analyses all, {keys['copy']} writes a report."
 
 
 def best_trial(view: StudyView) -> Trial:

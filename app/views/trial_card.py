@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.certain import chance_words, interval_words
+from bertdistill.app.views.certain import interval_words, likely_words
 from bertdistill.app.views.rank_card import place, short_gap
 from bertdistill.app.views.study_card import smaller
 from bertdistill.app.views.trial_columns import value_of
@@ -23,7 +23,7 @@ def trial_card(view: StudyView, trial: Trial, *, ascii_only: bool = False) -> li
 def _facts(view: StudyView, trial: Trial, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     if trial.state == TrialState.COMPLETE:
         yield next((fact.name, fact.words) for fact in place(view, trial))
-        yield "on frontier", chance_words(view, trial)
+        yield "certainty", likely_words(view, trial)
     else:
         running = f", {trial.progress:.0%}" if trial.state == TrialState.RUNNING else ""
         ended = f": {trial.reason} {trial.detail}".rstrip() if trial.reason else ""

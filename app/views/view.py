@@ -29,7 +29,7 @@ from bertdistill.engine.study.measured import measured
 from bertdistill.engine.study.outline import LOG, Outline, outline
 from bertdistill.engine.tasks.table import TASKS, usual_direction
 from bertdistill.store import reads
-from bertdistill.store.db import Database
+from bertdistill.store.db import Database, Reading
 from bertdistill.store.rows import Screened, Study, StudyState, Trial, TrialState
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class StudyView:
     """How sure scores and the frontier are, once that was computed: see `certain`."""
     screened: tuple[Screened, ...] = ()
     """Sub-networks that were evaluated without training."""
+    cause: str = ""
+    """Why it is complete although its budget is not used up, as its runner said."""
 
     @property
     def needs_runner(self) -> bool:
@@ -216,8 +218,16 @@ def read_view(db: Database, name: str) -> StudyView:
     with db.read() as session:
         study = reads.study(session, name)
         trials = reads.trials(session, study.id)
-        screened = reads.screened(session, study.id)
-    return replace(make_view(study, outline(study), trials), screened=tuple(screened))
+        screened, cause = reads.screened(session, study.id), cause_of(session, study)
+    return replace(make_view(study, outline(study), trials), screened=tuple(screened), cause=cause)
+
+
+def cause_of(session: Reading, study: Study) -> str:
+    """What its runner noted when it ended the study before its budget was used up; empty for any other study."""
+    if study.state != StudyState.COMPLETE:
+        return ""
+    noted = reads.notices(session, study_id=study.id)
+    return next((n.text for n in noted if n.trial_id is None and (n.level, n.at) == ("info", study.finished_at)), "")
 
 
 def make_view(study: Study, known: Outline, trials: Sequence[Trial], before: StudyView | None = None) -> StudyView:

@@ -7,7 +7,7 @@ from bertdistill.app.draw.canvas import Drawing, Look
 from bertdistill.app.draw.plane import Point, frontier_drawing
 from bertdistill.app.text.format import arrow, count
 
-PURPOSE = "This program trains small copies of a large language model on your data and shows how small is good enough."
+PURPOSE = "bertdistill-tui trains small copies of a language model on your data and shows how small is good enough."
 WAYS = (
     ("demo", "Watch a demo", "no data and no network needed: about three minutes"),
     ("own", "Use my own data", "a CSV, TSV, JSONL, text;label or SQuAD file: a study is drafted from it"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -17,6 +18,20 @@ from bertdistill.app.widgets.titles import entitle
 
 MOST_NARROW = 8
 """Cells that the words get at least."""
+
+
+def at_slashes(words: str, room: int) -> str:
+    """The words, paths that are longer than a line broken after a slash where they have one."""
+    return re.sub(r"\S*/\S*", lambda found: _broken(found[0], room), words)
+
+
+def _broken(path: str, room: int) -> str:
+    lines = [""]
+    for part in re.findall(r"[^/]*/|[^/]+$", path):
+        if lines[-1] and cell_len(lines[-1] + part) > room:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 class Facts(Static):
@@ -48,7 +63,7 @@ class Facts(Static):
         """The name, and beside it the words."""
         indent = 2 + max(cell_len(name) for name, _ in self._told)
         room = max(MOST_NARROW, self.content_size.width - indent)
-        for place, line in enumerate(Text(words).wrap(self.app.console, room)):
+        for place, line in enumerate(Text(at_slashes(words, room)).wrap(self.app.console, room)):
             line.rstrip()
             yield Text.assemble((set_cell_size("" if place else name, indent), "dim"), line)
 

@@ -6,7 +6,7 @@ Pure: values in, rows out. It reads no store and ranks nothing.
 from __future__ import annotations
 
 import signal
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,10 @@ from bertdistill.engine.tasks.table import METRICS
 from bertdistill.store.rows import ModelVersion, Trial
 
 NAME_WIDTH, NARROW_NAME, VALUE_WIDTH = 18, 13, 11
+"""Least cells of the columns; where there is room, they are as wide as what they hold."""
 NARROW = 60
 """Cells of a pane below which names are cut."""
+OTHER_WIDTH, WIDEST = 15, 40
 TAIL_LINES = 12
 """Lines of the log of an attempt that ended badly."""
 SAME = "="
@@ -68,19 +70,42 @@ def trial_of(key: Hashable) -> int | None:
 
 def facts_columns(trial: Trial, compared: Sequence[Other], width: int) -> list[Column]:
     """Name, value, and a column for each of the others; `width` in cells."""
-    name = NARROW_NAME if width < NARROW else NAME_WIDTH
+    name, value = _widths(trial, compared, width)
     return [
         Column("name", "", name),
-        Column("value", f"#{trial.number}", VALUE_WIDTH, "right"),
-        *(Column(other.title, other.title, max(15, len(other.title)), "right") for other in compared),
+        Column("value", f"#{trial.number}", value, "right"),
+        *(Column(other.title, other.title, _other_width(other), "right") for other in compared),
     ]
+
+
+def _widths(trial: Trial, compared: Sequence[Other], width: int) -> tuple[int, int]:
+    """Cells of names and values: whole names first, then whole values, in what the others leave free."""
+    name = NARROW_NAME if width < NARROW else NAME_WIDTH
+    free = width - 3 - name - VALUE_WIDTH - sum(_other_width(other) + 1 for other in compared)
+    names = [*trial.params, *all_metrics(trial), *(key for key in trial.settings if _used(trial, key))]
+    wider = _wider(map(cell_len, names), name, free)
+    words = [
+        fmt.setting(_value(trial.settings, key, trial.params.get(key))) for key in (*trial.params, *trial.settings)
+    ]
+    return name + wider, VALUE_WIDTH + _wider(map(cell_len, words), VALUE_WIDTH, free - wider)
+
+
+def _other_width(other: Other) -> int:
+    return max(OTHER_WIDTH, len(other.title))
+
+
+def _wider(lengths: Iterable[int], least: int, free: int) -> int:
+    """How much more than `least` the longest that is not a path or a sentence needs, if that is free."""
+    longest = max((length for length in lengths if length <= WIDEST), default=0)
+    return max(0, min(longest - least, free))
 
 
 def facts_rows(
     view: StudyView, trial: Trial, card: Sequence[Fact], compared: Sequence[Other], width: int, *, ascii_only: bool
 ) -> list[Row]:
     """Everything that does not change with every training step; long text spans several rows."""
-    room = max(10, width - (NARROW_NAME if width < NARROW else NAME_WIDTH) - 3)
+    name, value = _widths(trial, compared, width)
+    room = max(10, width - name - 3)
     aims = _metrics(view, trial, compared, aims=True, ascii_only=ascii_only)
     rest = _metrics(view, trial, compared, aims=False, ascii_only=ascii_only)
     legend = ["(difference)" for _ in compared]
@@ -88,16 +113,24 @@ def facts_rows(
         *_remarks(trial, room),
         *_section("objectives", "Objectives", "", *legend),
         *aims,
+        *_searched(view, trial, compared, (value, room)),
         *_section("rank", "Why this rank"),
         *(row for fact in card for row in _sentence(fact.name, fact.words, room, trial=fact.trial)),
-        *_searched(view, trial, compared, room),
         *_section("origin", "Origin"),
         *_origin(view, trial, room),
         *_lineage(view, trial, room, ascii_only=ascii_only),
         *_section("metrics", "Other metrics", "", *legend),
         *rest,
-        *_settings(trial, compared, room),
+        *_settings(trial, compared, (value, room)),
     ]
+
+
+def first_row(rows: Sequence[Row], height: int) -> Hashable | None:
+    """Where the cursor begins: the first of `height` rows from which enter leads on, else that below the first head."""
+    keys = [row.key for row in rows]
+    leading = (key for key in keys[:height] if trial_of(key) is not None)
+    plain = (key for key in keys if not (isinstance(key, tuple) and key[0] == "section"))
+    return next(leading, next(plain, None))
 
 
 def _section(key: str, *titles: str) -> Iterator[Row]:
@@ -188,10 +221,10 @@ def _metrics(
         title = safe_line(name, 40) + (f" {fmt.arrow(side, ascii_only=ascii_only)}" if aims else "")
         mine = values.get(name)
         tone: Tone = "bright" if aims else "plain"
-        cells = [
-            Cell(_against(name, mine, other.values.get(name)), _tone(mine, other, name, side)) for other in compared
-        ]
-        yield Row(("metric", name), (Cell(title, tone), Cell(_metric(name, mine), tone), *cells))
+        cells = [Cell(_against(name, mine, other.values.get(name))) for other in compared]
+        first = next((other for other in compared if other.values.get(name) is not None), None)
+        judged = tone if first is None else _tone(mine, first, name, side, otherwise=tone)
+        yield Row(("metric", name), (Cell(title, tone), Cell(_metric(name, mine), judged), *cells))
 
 
 def _metric(name: str, value: float | None) -> str:
@@ -206,55 +239,63 @@ def _against(name: str, mine: float | None, theirs: float | None) -> str:
     return fmt.metric(name, theirs) + (f" ({gap})" if gap else "")
 
 
-def _tone(mine: float | None, other: Other, name: str, better: str) -> Tone:
+def _tone(mine: float | None, other: Other, name: str, better: str, *, otherwise: Tone) -> Tone:
+    """Whether this trial is better or worse; the other one is not judged."""
     gap = difference(name, mine, other.values.get(name))
     if gap is None or not gap.absolute or not better:
-        return "plain"
+        return otherwise
     return "good" if (gap.absolute > 0) == (better == "maximize") else "bad"
 
 
-def _searched(view: StudyView, trial: Trial, compared: Sequence[Other], room: int) -> Iterator[Row]:
-    """The parameters that the study searches, or those that a run was logged with; without any no rows."""
+def _searched(view: StudyView, trial: Trial, compared: Sequence[Other], room: tuple[int, int]) -> Iterator[Row]:
+    """The parameters that the study searches, or those that a run was logged with; without any no rows.
+
+    They are what a trial is: never dimmed, also where they are the same in another one.
+    """
     if trial.params:
         title = "Parameters" if view.study.kind == LOG else "Searched"
         yield from _section("searched", title, "", *_legend(compared))
     for name in trial.params:
-        yield from _setting(trial, name, compared, room)
+        yield from _setting(trial, name, compared, room, dim=False)
 
 
-def _settings(trial: Trial, compared: Sequence[Other], room: int) -> Iterator[Row]:
+def _settings(trial: Trial, compared: Sequence[Other], room: tuple[int, int]) -> Iterator[Row]:
     """All others that its family uses; first those that differ from any of the compared."""
-    searched, family = {split(name)[1] for name in trial.params}, trial.settings.get("family")
-    rest = [name for name in trial.settings if name not in searched and uses(family, name)]
+    searched = {split(name)[1] for name in trial.params}
+    rest = [name for name in trial.settings if name not in searched and _used(trial, name)]
     if rest:
         yield from _section("settings", "Other settings", "", *_legend(compared))
     for name in sorted(rest, key=lambda name: not _differs(trial, name, compared)):
-        yield from _setting(trial, name, compared, room)
+        yield from _setting(trial, name, compared, room, dim=not _differs(trial, name, compared))
+
+
+def _used(trial: Trial, name: str) -> bool:
+    return uses(trial.settings.get("family"), name)
 
 
 def _legend(compared: Sequence[Other]) -> list[str]:
     return ["" if other.settings is None else f"{SAME} is the same" for other in compared]
 
 
-def _setting(trial: Trial, name: str, compared: Sequence[Other], room: int) -> Iterator[Row]:
-    """Its value beside those of the others; one that is longer than its column has lines of its own."""
-    differs = _differs(trial, name, compared)
+def _setting(trial: Trial, name: str, compared: Sequence[Other], room: tuple[int, int], *, dim: bool) -> Iterator[Row]:
+    """Its value beside those of the others; one that is longer than its column (`room`) has lines of its own."""
+    (column, line_width), differs = room, _differs(trial, name, compared)
     mine = _value(trial.settings, name, trial.params.get(name))
     words = safe_line(fmt.setting(mine), 1000)
-    tone: Tone = "bright" if differs else "plain"
+    tone: Tone = "plain" if dim else "bright"
     cells = [Cell(_theirs(trial, name, other), "accent" if differs else "plain") for other in compared]
-    if cell_len(words) <= VALUE_WIDTH:
-        yield Row(("setting", name), (Cell(safe_line(name, 40)), Cell(words, tone), *cells), dim=not differs)
+    if cell_len(words) <= column:
+        yield Row(("setting", name), (Cell(safe_line(name, 40)), Cell(words, tone), *cells), dim=dim)
         return
-    for index, line in enumerate(wrapped(words, room)):
+    for index, line in enumerate(wrapped(words, line_width)):
         yield Row(
             ("setting", name, index),
             (Cell("" if index else safe_line(name, 40)), Cell(line, tone)),
-            dim=not differs,
+            dim=dim,
             wide=True,
         )
     if any(cell.text for cell in cells):
-        yield Row(("setting", name, "others"), (Cell(""), Cell(""), *cells), dim=not differs)
+        yield Row(("setting", name, "others"), (Cell(""), Cell(""), *cells), dim=dim)
 
 
 def _differs(trial: Trial, name: str, compared: Sequence[Other]) -> bool:

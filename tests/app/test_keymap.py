@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from tests.app.screens.driving import playing, shown, told, until, words_on
-from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -118,9 +117,13 @@ async def test_footer_and_palette_offer_what_the_table_and_the_screen_allow(ws: 
         found = footer(app.screen, {})
         assert WIDE_FOOTER_KEYS >= len(found)
         assert [] == [key for key, _ in found if key not in {shown_keys(a)[0] for a in now}]  # none stands together
-        offered = [words async for words in palette(app)]
-        assert sorted(f"{a.group}: {a.words}" for a in now if a.palette) == sorted(offered)
-        assert "trial: Compare the marked trials" not in offered
+        offered = [hit async for hit in ActionCommands(app.screen).discover()]
+        themes = [f"Theme: {name}" for name in app.available_themes]
+        expected = [f"{a.group}: {a.words}" for a in now if a.palette] + themes
+        assert sorted(expected) == sorted(hit.text for hit in offered)
+        assert "trial: Compare the marked trials" not in expected
+        shown = [str(hit.display) for hit in offered]
+        assert {"trial: Rerun with one change  r", "Theme: textual-light"} <= set(shown)  # the key in the same line
 
 
 async def test_the_footer_follows_the_focus_and_the_window(ws: Workspace) -> None:
@@ -169,13 +172,6 @@ def test_keys_side_by_side() -> None:
     )
     plain = [together(keys, ascii_only=True) for keys in (digits, arrows, arrows[:2], ["X", "Y"])]
     assert ["1-4", "arrows", "left/right", "XY"] == plain
-
-
-async def palette(app: App[Any]) -> Any:
-    """The words of everything that the palette discovers on this screen."""
-    provider = ActionCommands(app.screen)
-    async for hit in provider.discover():
-        yield str(hit.display)
 
 
 def test_an_action_says_an_order() -> None:

@@ -47,7 +47,8 @@ class _Progress:
         self.points += count
         if self.clock() - self._said >= EVERY_SECONDS:
             self._said = self.clock()
-            self.say(f"exporting: {self.points:,} of {max(self.total, self.points):,} points")
+            total = f" of {max(self.total, self.points):,}" if self.total else ""
+            self.say(f"exporting: {self.points:,}{total} points")
 
 
 def export_study(
@@ -70,7 +71,7 @@ def export_study(
     db = open_db(workspace.path, read_only=True)
     try:
         out = read_outgoing(db, name, progress.passed)
-        progress.total = out.points
+        progress.total = out.points if chosen.whole else 0
         with new_target(path, folder=chosen.folder, force=force, workspace=workspace.path) as target:
             chosen.write(out, target, losses)
     finally:

@@ -27,6 +27,8 @@ class Form:
     """The Python package that writing needs, if it is not a dependency."""
     extra: str = ""
     """The extra of ours that installs it."""
+    whole: bool = True
+    """Whether every point is written."""
 
     def check(self) -> None:
         """Raise InvalidRequest with the command to install what is missing."""
@@ -43,6 +45,7 @@ FORMS: dict[str, Form] = {
         "an optuna storage: SQLite, or a journal if the file ends in .log or .journal",
         folder=False,
         opens="optuna-dashboard {path}",
+        whole=False,
     ),
     "mlflow": Form(
         mlflow_store.write,

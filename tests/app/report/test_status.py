@@ -91,3 +91,18 @@ def test_a_full_disk_is_said(ws: Workspace, db: Database, monkeypatch: pytest.Mo
     assert "disk" not in status_text(read_status(db, ws), Page()).splitlines()[2]
     monkeypatch.setattr(status_module, "free_bytes", lambda path: 0)
     assert "the disk of the workspace is full" in status_text(read_status(db, ws), Page())
+
+
+def test_a_study_that_ended_early_says_why(ws: Workspace, db: Database) -> None:
+    """As its runner noted at that moment; what it noted at another time is no cause."""
+    why = "The study is complete after 6 of 8 trials: no other values are left."
+    writer = open_db(ws.path)
+    with writer.write() as session:
+        study = reads.study(session, "demo")
+        writes.add_notice(session, level="info", text="earlier", now=4e9, study_id=study.id)
+        writes.add_notice(session, level="info", text=why, now=5e9, study_id=study.id)
+        writes.set_study_state(session, study.id, StudyState.COMPLETE, now=5e9)
+    writer.close()
+    found = read_status(db, ws)
+    assert [why] == [row["ended_early"] for row in found["studies"]]
+    assert f"demo: {why}" in status_text(found, Page()).split("\n")

@@ -1,4 +1,4 @@
-"""The hints on the first study: each beside what it explains, in the way of no key, dismissed for ever."""
+"""The hints on the first study: each with the pane that it explains, in the way of no key, dismissed for ever."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def tour(pilot: Pilot[None]) -> Tour:
 
 
 async def test_one_after_another_until_they_were_seen(ws: Workspace, tmp_path: Path) -> None:
-    """Each at the foot of its pane, which is marked; the next app of this user shows none."""
+    """Below its pane, which is marked and hidden nowhere; the next app of this user shows none."""
     state = tmp_path / "state" / "app"
     async with playing(ws, StudyScreen("demo"), state=state) as pilot:
         await shown(pilot, "Hint 1 of 4")
         for number, hint in enumerate(HINTS[:3], start=1):
             await until(pilot, lambda: f"Hint {number} of 4" in words_on(pilot), "the hint")  # noqa: B023 - awaited here
-            pane = pilot.app.screen.query_one(hint.beside)
+            pane = pilot.app.screen.query_one(hint.beside[0])
             assert pane.has_class("-explained")
-            await until(pilot, lambda: pane.region.contains_region(tour(pilot).region), "its place")  # noqa: B023 - awaited here, too
+            assert not pane.region.overlaps(tour(pilot).region)
             await pilot.press("T")
-        await shown(pilot, "verifies and exports it. ? explains every")
+        await shown(pilot, "Hint 4 of 4 (T next, backspace no hints)  r runs")
         await pilot.click(tour(pilot))
         await until(pilot, lambda: "Hint" not in words_on(pilot), "the end")
         assert not pilot.app.screen.query(".-explained")
@@ -39,6 +39,26 @@ async def test_one_after_another_until_they_were_seen(ws: Workspace, tmp_path: P
         assert "Hint" not in words_on(pilot)
         await pilot.press("T")
         await shown(pilot, "Hint 1 of 4")
+
+
+async def test_a_hint_is_about_a_pane_that_is_shown(ws: Workspace, tmp_path: Path) -> None:
+    """Two lines at 80 columns. Its own key does away with it; one of a hidden pane waits until that is shown."""
+    async with playing(ws, StudyScreen("demo"), (80, 24), state=tmp_path) as pilot:
+        await shown(pilot, "Hint 1 of 4")
+        assert 2 == tour(pilot).size.height
+        await pilot.press("slash", "escape")
+        await shown(pilot, "Hint 3 of 4")
+        await pilot.press("2")
+        await shown(pilot, "Hint 2 of 4")
+        await pilot.press("1")
+        await shown(pilot, "Hint 3 of 4")
+        await pilot.press("T")
+        await shown(pilot, "Hint 4 of 4")
+        await pilot.press("question_mark", "escape")
+        await until(pilot, lambda: "Hint" not in words_on(pilot), "nothing for this pane")
+        await pilot.press("2")
+        await shown(pilot, "Hint 2 of 4")
+        assert not Tour({}, ascii_only=False, state=tmp_path).is_due
 
 
 @pytest.mark.parametrize("size", SIZES[::2])
@@ -71,7 +91,7 @@ def test_hints_name_keys_that_are_there() -> None:
     found = Tour({"promote": "f9"}, ascii_only=False, state=Path("/dev/null/state"))
     assert found.is_due
     found.at = 3
-    assert "r runs a trial again with one change, f9 verifies" in found.words
+    assert "r runs a trial again with one change, f9 verifies" in found.text.plain
     found.dismiss()
     assert (-1, False) == (found.at, found.is_due)
 

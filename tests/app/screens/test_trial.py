@@ -81,7 +81,9 @@ async def test_the_rank_card_of_others(ws: Workspace) -> None:
 async def test_enter_goes_to_the_trial_of_the_line_and_escape_back(ws: Workspace) -> None:
     """The line of the dominating trial, the parent, and a rerun lead there; other lines lead nowhere."""
     async with playing(ws, TrialScreen("demo", 7)) as pilot:
-        assert "enter open" not in words_on(pilot)
+        await shown(pilot, "enter opens #")  # the cursor begins where something can be done
+        on_facts(pilot, ("metric", "exact"))
+        await until(pilot, lambda: "enter open" not in words_on(pilot), "nothing to open")
         await pilot.press("enter")
         assert [7] == [s.number for s in pilot.app.screen_stack if isinstance(s, TrialScreen)]
         on_facts(pilot, ("trial", 1, "rank", 0))
@@ -137,7 +139,7 @@ async def test_text_from_outside_is_harmless(ws: Workspace, edit: Edit) -> None:
     log.parent.mkdir(parents=True)
     log.write_text(f"{HOSTILE}\n")
     async with playing(ws, TrialScreen("demo", 5)) as pilot:
-        await shown(pilot, f"note               {HARMLESS}")
+        await shown(pilot, f"note                  {HARMLESS}")
         assert words_on(pilot).count("[red]markup[/]") >= 5
         assert "signal 99 (unknown)" in words_on(pilot)
         assert set() == control_codes(pilot)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertdistill.app.text import command_line as module
-from bertdistill.app.text.command_line import command_line, unicode_only
+from bertdistill.app.text.command_line import command_line, unicode_only, without_path
 from bertdistill.engine.contract.workspace import Workspace
 
 
@@ -41,3 +41,10 @@ def test_next_commands_work_off_the_path(typed: str, expected: str, monkeypatch:
 def test_words_that_are_no_utf8_become_text() -> None:
     """Bytes that Python smuggles in as half characters would break JSON and tokenizers."""
     assert "\ufffd bad ☃" == unicode_only("\udcff bad ☃")
+
+
+def test_a_command_to_read_names_the_program_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is; what is not a command stays."""
+    monkeypatch.setattr("sys.argv", ["/a long way/bin/bertdistill-tui"])
+    found = [without_path(one) for one in ("'/a long way/bin/bertdistill-tui' engine show demo/1", "demo/1")]
+    assert ["bertdistill-tui engine show demo/1", "demo/1"] == found

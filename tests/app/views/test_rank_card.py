@@ -9,6 +9,7 @@ import pytest
 from bertdistill.app.views.analysis import study_scenarios
 from bertdistill.app.views.rank_card import Fact, rank_card, short_gap
 from bertdistill.app.views.view import read_view
+from bertdistill.engine.analysis.certainty import Certainty
 from bertdistill.engine.analysis.outcomes import difference
 from bertdistill.store.db import Database
 
@@ -71,6 +72,21 @@ def test_the_smallest_near_the_teacher(db: Database) -> None:
     assert Fact("near the teacher", "this one: lowest params with exact within 1 point of the teacher") == words[1]
     assert "lowest params with exact within 1 point of the teacher is #1 (exact 88.00, params 80.0k)" == words[0].words
     assert 1 == words[0].trial
+
+
+def test_how_sure_a_place_is(db: Database) -> None:
+    """What to expect when it is measured again is a score, not a difference; a dominated trial may be tied."""
+    sure = Certainty(on_frontier={1: 0.45, 3: 0.3}, luck={1: 0.79, 3: -0.2}, metric="exact")
+    view = dataclasses.replace(read_view(db, "demo"), certainty=sure)
+    found = {}
+    for number in (1, 3):
+        trial = view.trial(number)
+        assert trial is not None
+        found[number] = {fact.name: fact.words for fact in rank_card(view, trial, study_scenarios(view))}
+    assert "45 % likely to be on the frontier" == found[1]["certainty"]
+    assert "expect about 87.21 when measured again (best of 6)" == found[1]["luck"]
+    assert "30 % likely to be on the frontier; tied with it" == found[3]["certainty"]
+    assert "luck" not in found[3]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,17 @@ from rich.cells import cell_len
 
 from bertdistill.app.report.details import read_details
 from bertdistill.app.views.view import read_view
-from bertdistill.app.widgets.trial_facts import facts_rows, others, runs_rows, signal_name, trial_of, wrapped
+from bertdistill.app.widgets.cells import Cell, Row
+from bertdistill.app.widgets.trial_facts import (
+    facts_columns,
+    facts_rows,
+    first_row,
+    others,
+    runs_rows,
+    signal_name,
+    trial_of,
+    wrapped,
+)
 from bertdistill.store.db import Database
 from bertdistill.store.rows import ModelVersion
 
@@ -81,3 +91,41 @@ def test_a_long_value_is_shown_whole(db: Database) -> None:
     rows = facts_rows(view, long, [], others(view, long), 70, ascii_only=False)
     assert [path] == [row.cells[1].text for row in rows if row.wide and row.cells[0].text == "data.path"]
     assert [False] == [row.wide for row in rows if row.cells[0].text == "layers"]
+
+
+def test_what_was_searched_stands_out(db: Database) -> None:
+    """Right below the objectives and never dim; whole beside free columns, names and words alike."""
+    view = read_view(db, "demo")
+    trial = view.trial(3)
+    assert trial is not None
+    params = {"transformer.learning_rate": 0.001, "packing": "int4-embeddings"}
+    trial, compared = dataclasses.replace(trial, params=params), others(view, trial)
+    rows = facts_rows(view, trial, [], compared, 100, ascii_only=False)
+    assert ["objectives", "searched"] == [str(row.key[1]) for row in rows if _is_section(row)][:2]
+    found = [row for row in rows if row.key in (("setting", name) for name in params)]
+    assert [(False, "bright"), (False, "bright")] == [(row.dim, row.cells[1].tone) for row in found]
+    wide, narrow = (facts_columns(trial, compared, width) for width in (100, 58))
+    assert [(25, 15), (13, 11)] == [(columns[0].width, columns[1].width) for columns in (wide, narrow)]
+
+
+def _is_section(row: Row) -> bool:
+    return isinstance(row.key, tuple) and row.key[0] == "section"
+
+
+def test_the_trial_is_judged_and_not_the_others(db: Database) -> None:
+    """Against the first of them; what is equal is neither."""
+    view = read_view(db, "demo")
+    trial = view.trial(7)
+    assert trial is not None
+    rows = facts_rows(view, trial, [], others(view, trial), 100, ascii_only=False)
+    tones = {row.key[1]: [cell.tone for cell in row.cells] for row in rows if row.key[0] == "metric"}  # type: ignore[index]  # all keys here are tuples
+    assert ["bright", "bad", "plain", "plain", "plain"] == tones["exact"]
+    assert ["bright", "good", "plain", "plain", "plain"] == tones["params"]
+
+
+@pytest.mark.parametrize(("height", "expected"), [(3, ("trial", 1, "rank", 0)), (2, ("metric", "exact"))])
+def test_the_cursor_begins_where_enter_leads_on(height: int, expected: object) -> None:
+    """If that is in sight; never on a heading."""
+    keys = (("section", "objectives"), ("metric", "exact"), ("trial", 1, "rank", 0))
+    assert expected == first_row([Row(key, (Cell(""),)) for key in keys], height)
+    assert first_row([], 10) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,11 +89,16 @@ def test_a_missing_package_or_study_says_what_to_do(
     assert [] == list(tmp_path.iterdir())
 
 
-def test_progress_is_said_now_and_then(to_csv: Export, tmp_path: Path) -> None:
-    """By a clock, not by points."""
+def test_progress_is_said_now_and_then(to_csv: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock, not by points; without a total where a form leaves points out."""
     said: list[str] = []
     ticks = iter(range(0, 10_000, 1))
     to_csv(tmp_path / "out", say=said.append, clock=lambda: float(next(ticks)))
     assert all(line.startswith("exporting: ") and line.endswith(" of 66 points") for line in said)
     assert said
+    said.clear()
+    monkeypatch.setitem(forms.FORMS, "csv", replace(forms.FORMS["csv"], whole=False))
+    to_csv(tmp_path / "some", say=said.append, clock=lambda: float(next(ticks)))
+    assert said
+    assert not any(" of " in line for line in said)
     assert export.EVERY_SECONDS > 1
