@@ -33,6 +33,8 @@ class Axis:
     log: bool = False
     lines: tuple[tuple[float, str], ...] = ()
     choices: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
+    """The part of it that is drawn; None: as the values suggest."""
 
     def coordinate(self, value: float) -> float:
         """The value on the scale of the axis: its logarithm on a logarithmic one."""
@@ -90,6 +92,8 @@ def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03, parts: i
     Round limits change rarely, so a chart that grows keeps most of its cells. A line whose distance exceeds the range
     of the values stays outside, or it would squeeze them together.
     """
+    if axis.limits:
+        return Scale(axis, *axis.limits)
     if axis.choices:
         return Scale(axis, -0.5, len(axis.choices) - 0.5)
     found = list(values)

@@ -7,6 +7,7 @@ label has its cell chosen here, so marks, labels and lines never depend on how p
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,25 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Window:
+    """Where the plot is in the text, and which values are there."""
+
+    x: Scale
+    y: Scale
+    left: int
+    top: int
+    columns: int
+    rows: int
+    spare: float = 0.0
+
+    def shares(self, column: float, line: float) -> tuple[float, float]:
+        """The shares of both axes at a cell of the text, both within them."""
+        across = (column - self.left) / max(1, self.columns - 1) / (1 - self.spare)
+        up = 1 - (line - self.top) / max(1, self.rows - 1)
+        return min(1.0, max(0.0, across)), min(1.0, max(0.0, up))
+
+
+@dataclass(frozen=True)
 class Drawing:
     """A chart: `text` of at most the requested height, and what its owner shows around it."""
 
@@ -117,6 +137,7 @@ class Drawing:
     """Column and line of `text` where each mark is, and which one it is, by its index in what was drawn."""
     area: tuple[tuple[int, int, int], ...] = ()
     """Lines of `text` with the first and last column, half-open, of what the frontier dominates."""
+    window: Window | None = None
 
 
 @dataclass
@@ -146,11 +167,11 @@ class Canvas:
 
     def column(self, x: float) -> int:
         """Column of cells, from 0 on the left."""
-        return int(0.5 + (self.columns - 1) * self.share(x))
+        return math.floor(0.5 + (self.columns - 1) * self.share(x))
 
     def row(self, y: float) -> int:
         """Row of cells, from 0 at the bottom."""
-        return int(0.5 + (self.rows - 1) * self.y.share(y))
+        return math.floor(0.5 + (self.rows - 1) * self.y.share(y))
 
     def cell(self, x: float, y: float) -> tuple[int, int]:
         return self.column(x), self.row(y)
@@ -159,7 +180,15 @@ class Canvas:
         """The cell of each pair of values, at once: there may be a thousand."""
         xs, ys = self.x.shares(a for a, _ in pairs), self.y.shares(b for _, b in pairs)
         wide, high, used = self.columns - 1, self.rows - 1, 1 - self.spare
-        return [(int(0.5 + wide * (a * used)), int(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
+        return [(math.floor(0.5 + wide * (a * used)), math.floor(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
+
+    def holds(self, column: int, row: int) -> bool:
+        """Whether the cell is inside the axes."""
+        return 0 <= column < self.columns and 0 <= row < self.rows
+
+    @property
+    def window(self) -> Window:
+        return Window(self.x, self.y, self.left, self.top, self.columns, self.rows, self.spare)
 
     def place(self, column: int, row: int) -> tuple[int, int]:
         """Column and line of the text where a cell is."""
@@ -174,7 +203,7 @@ class Canvas:
         across, up = self.look.dots
         wide, high = (self.columns * across - 1) * (1 - self.spare), self.rows * up - 1
         xs, ys = self.x.shares(a for a, _ in pairs), self.y.shares(b for _, b in pairs)
-        return [(int(0.5 + wide * a), int(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
+        return [(math.floor(0.5 + wide * a), math.floor(0.5 + high * b)) for a, b in zip(xs, ys, strict=True)]
 
     def near_end(self, column: int) -> bool:
         """Whether labels go to the left of their marks here, towards the inside."""
@@ -219,7 +248,9 @@ class Canvas:
         self.scatter_cells(characters(dashed(trace(corners), () if self.look.plain else dashes), marker, letter), key)
 
     def scatter_cells(self, characters: Mapping[tuple[int, int], str], key: str, *, behind: bool = False) -> None:
-        """A line as the character of each of its cells; `behind` means that labels may cover it."""
+        """A line as the character of each of its cells inside; `behind` means that labels may cover it."""
+        inside = ((at, char) for at, char in characters.items() if self.holds(*at))
+        characters = dict(inside)
         places = self.middles(characters)
         (self.behind if behind else self.crossed).update(characters)
         if places:

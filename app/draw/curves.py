@@ -33,7 +33,7 @@ DASHES: tuple[tuple[str, tuple[int, ...]], ...] = (
 """Dots drawn and left out in turn, so that curves differ without colour, and how the legend shows it."""
 
 MEASURED = 20
-"""Values of a curve from which on they have no marks: few are joined by lines that nobody measured."""
+"""Values of a curve from which on they have no marks: few are joined by lines between which nothing was measured."""
 MARK = ("●", "o")
 """What a measured value is marked with, and in ASCII."""
 LABELLED = 3
@@ -75,10 +75,12 @@ def curves_drawing(
     x_text: Callable[[float], str] = number,
     lines: tuple[tuple[float, str], ...] = (),
     named: bool = True,
+    within: tuple[float, float] | None = None,
 ) -> Drawing:
     """Curves, each with its own dashes (letters in ASCII); of several each has a label at its last point if `named`.
 
-    Few values are marked. `lines` are drawn across, with what they are.
+    Few values are marked. `lines` are drawn across, with what they are. `within` is the part of x that is drawn, with y
+    as high as the curves are there.
     `smoothing` in [0, 1) is the weight of the past. `crosshair` draws a vertical line at that x; the `readings`
     are what each curve shows at its nearest point, None outside of its steps.
     """
@@ -91,12 +93,13 @@ def curves_drawing(
         ]
         hidden += len(curve.values) - len(pairs)
         if pairs:
-            series.append(_Series(place, curve, smooth(pairs, smoothing)))
+            series.append(_Series(place, curve, _part(smooth(pairs, smoothing), within)))
     if not series:
         return Drawing("no value to draw yet", hidden=hidden, drawn=False)
     if too_small(look):
         return sorry(look, hidden)
-    x = scale((s for one in series for s, _ in one.pairs), Axis(x_title, "minimize", x_text), margin=0.0, parts=40)
+    across = Axis(x_title, "minimize", x_text, limits=within)
+    x = scale((s for one in series for s, _ in one.pairs), across, margin=0.0, parts=40)
     y = scale((v for one in series for _, v in one.pairs), Axis("", "minimize", log=log, lines=lines))
     listed = len(series) > LABELLED
     labels = [(one, _end_label(one, look, listed=listed)) for one in series] if named and len(series) > 1 else []
@@ -112,10 +115,21 @@ def curves_drawing(
         (_column if listed else _end_labels)(canvas, labels)
         canvas.ruler_labels()
         canvas.name_axes()
-        text = canvas.text()
+        text, window = canvas.text(), canvas.window
     legend = tuple(_curve_words(one, len(series), look) for one in series)
     readings = () if crosshair is None else tuple((one.curve.name, _reading(one.pairs, crosshair)) for one in series)
-    return Drawing(text, legend, hidden, readings)
+    return Drawing(text, legend, hidden, readings, window=window)
+
+
+def _part(pairs: Sequence[tuple[float, float]], within: tuple[float, float] | None) -> Sequence[tuple[float, float]]:
+    """The values of a part of x with one neighbour on each side, so that the line reaches its edges."""
+    if within is None:
+        return pairs
+    inside = [place for place, (step, _) in enumerate(pairs) if within[0] <= step <= within[1]]
+    before = [place for place, (step, _) in enumerate(pairs) if step < within[0]]
+    first = inside[0] if inside else len(before)
+    last = inside[-1] if inside else len(before) - 1
+    return pairs[max(0, first - 1) : last + 2]
 
 
 @dataclass(frozen=True)
@@ -139,7 +153,7 @@ def _marks(canvas: Canvas, series: Sequence[_Series]) -> None:
     """A mark at each measured value, of curves that have few."""
     for one in series:
         if len(one.pairs) < min(MEASURED, canvas.columns // 2):
-            marked = dict.fromkeys(canvas.cells_of(one.pairs))
+            marked = dict.fromkeys(cell for cell in canvas.cells_of(one.pairs) if canvas.holds(*cell))
             canvas.scatter(canvas.middles(marked), MARK[canvas.look.plain], one.key)
             canvas.taken.update(marked)
 
@@ -156,7 +170,7 @@ def _end_labels(canvas: Canvas, ends: Sequence[tuple[_Series, str]]) -> None:
     """Each label after the last point of its curve, at the nearest free place: a few columns on beats far above."""
     for one, label in ends:
         step, value = one.pairs[-1]
-        column, row = canvas.column(step) + 1, canvas.row(value)
+        column, row = canvas.column(min(step, canvas.x.high)) + 1, canvas.row(value)
         rows = sorted(range(canvas.rows), key=lambda r: abs(r - row))
         near = [(column + on, r, "left") for on in range(0, _ALONG, 2) for r in rows if abs(r - row) <= _BESIDE]
         canvas.write(label, one.key, [*near, *((column, r, "left") for r in rows)])

@@ -33,6 +33,8 @@ _STEP_WORDS = f"{_STEP} frontier's edge"
 BAR = ("│", ":")
 """What the interval of a point is drawn with, and in ASCII."""
 _BAR_WORDS = "95 % interval"
+_FEW_OUTLIERS, _LEAST_POINTS = 2, 6
+"""How many points may be left out of the range at least, or a tenth of them, and how many must remain."""
 _BETWEEN_BARS = 5
 """Free columns between any two bars: closer ones hide the frontier, and only that of the chosen point is drawn."""
 
@@ -112,7 +114,11 @@ def _plane(
     chosen = points[cursor] if cursor is not None and 0 <= cursor < len(points) else None
     chosen = chosen if any(chosen is p for p in shown) else None
     edge = [p for p in fit if p.edge] if steps else []
-    with canvas_of(look, scale((p.x for p in fit), x), scale((p.y for p in fit), y)) as canvas:
+    across = scale((p.x for p in fit), x)
+    up = scale((p.y for p in (without_outliers(fit, y, chosen) if steps else fit)), y)
+    every, shown = shown, [p for p in shown if across.holds(p.x) and up.holds(p.y)]
+    chosen = chosen if any(chosen is p for p in shown) else None
+    with canvas_of(look, across, up) as canvas:
         bars = _bars(canvas, shown, chosen) if steps else []  # below all else
         canvas.rulers()
         corners = _steps(canvas, edge)
@@ -123,9 +129,11 @@ def _plane(
         canvas.ruler_labels()
         under = None if chosen is None else at[id(chosen)]  # a repeat of the chosen one shares its mark
         _labels(canvas, [p for p in shown if p.label and at[id(p)] != under])
+        _beyond(canvas, every)
         canvas.name_axes()
         text = canvas.text()
         area = canvas.below(_area(canvas, corners)) if look.colour else ()
+        window = canvas.window
         places = tuple((*canvas.place(*at[id(p)]), i) for i, p in enumerate(points) if id(p) in at)
     readings = ((x.title, chosen.x), (y.title, chosen.y)) if chosen else ()
     words = [
@@ -134,7 +142,20 @@ def _plane(
         *_bar_words(look, bars),
         *_line_words(canvas),
     ]
-    return Drawing(text, tuple(words), hidden, readings, marks=places, area=area)
+    return Drawing(text, tuple(words), hidden, readings, marks=places, area=area, window=window)
+
+
+def without_outliers(points: Sequence[Point], y: Axis, chosen: Point | None) -> Sequence[Point]:
+    """Without the few worst on y, if these few take up half of the axis; never without the frontier or the chosen."""
+    sign = 1 if y.better == "maximize" else -1
+    order = sorted(points, key=lambda p: sign * p.y)
+    most = max(_FEW_OUTLIERS, len(order) // 10)
+    heights = [y.coordinate(p.y) for p in order]
+    for count in range(min(most, len(order) - _LEAST_POINTS), 0, -1):
+        spared = any(p.edge or p is chosen or p.kind == "reference" for p in order[:count])
+        if not spared and abs(heights[-1] - heights[count]) * 2 < abs(heights[-1] - heights[0]):
+            return order[count:]
+    return points
 
 
 def _group_words(shown: Sequence[Point], groups: Sequence[str], look: Look) -> list[Word]:
@@ -183,13 +204,33 @@ def _steps(canvas: Canvas, frontier: Sequence[Point]) -> list[Cell]:
 
     A frontier point that another beats in these two metrics is there for a third one, so the curve skips it.
     """
-    order = [canvas.cell(p.x, p.y) for p in reaching(frontier, canvas.x.axis.better, canvas.y.axis.better)]
+    reached = reaching(frontier, canvas.x.axis.better, canvas.y.axis.better)
+    order = [_nearby(canvas, *canvas.cell(p.x, p.y)) for p in reached]
     corners = order[:1]
     for column, row in order[1:]:
         corners += [(column, corners[-1][1]), (column, row)]
     boxes = stairs(corners)
     canvas.scatter_cells(dict.fromkeys(boxes, _STEP) if canvas.look.plain else boxes, "frontier")
     return corners if boxes else []
+
+
+def _nearby(canvas: Canvas, column: int, row: int) -> Cell:
+    """A cell outside moved to just beyond the edge: lines along rows and columns look the same inside."""
+    return min(max(column, -1), canvas.columns), min(max(row, -1), canvas.rows)
+
+
+def _beyond(canvas: Canvas, points: Sequence[Point]) -> None:
+    """How many points lie beyond each edge."""
+    x, y, middle, half = canvas.x, canvas.y, canvas.columns // 2, canvas.rows // 2
+    counted = (
+        (sum(p.y < y.low for p in points), "below", [(middle, 0, "left"), (1, 0, "left")]),
+        (sum(p.y > y.high for p in points), "above", [(middle, canvas.rows - 1, "left")]),
+        (sum(p.x < x.low for p in points if y.holds(p.y)), "left", [(1, half, "left"), (1, half - 1, "left")]),
+        (sum(p.x > x.high for p in points if y.holds(p.y)), "right", [(canvas.columns - 1, half, "right")]),
+    )
+    for number, where, places in counted:
+        if number:
+            canvas.write(f"{number} {where}", "line", places)
 
 
 def reaching(points: Sequence[Point], across: str, up: str) -> list[Point]:
@@ -209,7 +250,8 @@ def _area(canvas: Canvas, corners: Sequence[Cell]) -> list[tuple[int, int, int]]
     for row in range(canvas.rows):
         beyond = [column for column, at in corners if (at >= row if high else at <= row)]
         if beyond:
-            spans.append((row, min(beyond), canvas.columns) if left else (row, 0, max(beyond) + 1))
+            start, end = max(0, min(beyond)), min(canvas.columns, max(beyond) + 1)
+            spans.append((row, start, canvas.columns) if left else (row, 0, end))
     return spans
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from textual import on
 from bertdistill.app.draw.axes import Axis as ChartAxis
 from bertdistill.app.draw.axes import Scale
 from bertdistill.app.draw.canvas import Drawing, Look
-from bertdistill.app.draw.parallel import Brushes, Strand, parallel_drawing, rulers_of, within
+from bertdistill.app.draw.parallel import Brushes, Strand, parallel_drawing, rulers_of, slot_of, within
 from bertdistill.app.screens.analysis_tab import ChartTab, baseline_of, kind_of, numbered
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
@@ -28,7 +29,9 @@ from bertdistill.engine.study.space import Value
 from bertdistill.engine.tasks.table import METRICS
 
 SLOT = 9
-"""Columns that an axis needs so that its name can be read."""
+"""Columns that an axis needs at least."""
+LONGEST_NAME = 16
+"""A longer name is cut, or one of it would leave no room for the other axes."""
 LEAST_AXES = 2
 MOST_STRANDS = 80
 """Trials that are drawn, the best ones by rank: each takes half a millisecond, and more hide one another."""
@@ -45,6 +48,22 @@ class Strands:
     """Every axis that can be chosen."""
     parameters: int
     """How many of the axes are parameters; they come first."""
+
+    @property
+    def titles(self) -> list[str]:
+        """The names of the axes, without the family where the rest says which setting it is."""
+        tails = Counter(axis.name.rpartition(".")[2] for axis in self.axes)
+        short = [(axis, axis.name.rpartition(".")[2]) for axis in self.axes]
+        return [tail if tails[tail] == 1 else axis.name for axis, tail in short]
+
+    def of_family(self, number: int | None) -> Sequence[int]:
+        """Places of the parameters of this trial's family (without it that of the best one), and of all families."""
+        place = next((i for i, axis in enumerate(self.axes) if axis.name == "family"), None)
+        if place is None or not self.lines:
+            return range(self.parameters)
+        line = next((line for line in self.lines if line.number == number), self.lines[0])
+        others = {str(choice) for choice in self.axes[place].choices} - {str(line.values[place])}
+        return [i for i in range(self.parameters) if self.axes[i].name.partition(".")[0] not in others]
 
 
 class ParallelTab(ChartTab):
@@ -111,7 +130,7 @@ class ParallelTab(ChartTab):
         chart.axes = len(places)
         if self.is_drawn(content, places, tuple(drawn), here, brushes, chart.cursor):
             return
-        axes = tuple(content.axes[i] for i in places)
+        axes = tuple(replace(content.axes[i], name=content.titles[i]) for i in places)
         strands = [content.strands[i] for i in drawn]
         strands = [Strand([s.values[i] for i in places], s.kind, s.label) for s in strands]
         cursor = drawn.index(here) if here is not None else None
@@ -179,14 +198,22 @@ class ParallelTab(ChartTab):
         return trials + (f", {axes} of {every} axes" if axes < every else "")
 
     def _window(self, content: Strands) -> tuple[int, ...]:
-        """Places of the axes that fit, metrics always among them."""
-        every, parameters = len(content.axes), content.parameters
-        fit = max(LEAST_AXES, (self._chart.size.width - 1) // SLOT)
-        if fit >= every:
-            return tuple(range(every))
-        room = max(1, fit - (every - parameters))
-        self._first = max(0, min(self._first, parameters - room))
-        return (*range(self._first, min(parameters, self._first + room)), *range(parameters, every))[:fit]
+        """Places of the axes whose names can be read side by side, metrics always among them.
+
+        If none were chosen, the settings of other families than that of the trial under the cursor are left out.
+        """
+        parameters = range(content.parameters) if self._names else content.of_family(self.number)
+        metrics = range(content.parameters, len(content.axes))
+        width, titles = self._chart.size.width, content.titles
+        places, first = tuple(metrics), 0
+        for room in range(len(parameters), 0, -1):
+            first = max(0, min(self._first, len(parameters) - room))
+            places = (*parameters[first : first + room], *metrics)
+            longest = max(min(LONGEST_NAME, len(titles[i])) for i in places)
+            if slot_of(width, len(places)) > longest:
+                break
+        self._first = first
+        return places[: max(LEAST_AXES, (width - 1) // SLOT)]
 
     # ------------------------------------------------------------------------------------------------------- actions
 

@@ -217,7 +217,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
         view = self._view()
         if view is None and self.inspected and self.news is not None and self.news.views:
             why = self._why_none
-            self.query_one(Inspector).inspect("No study", (), mark=why, empty=why)
+            self.query_one(Inspector).inspect("Study", (), mark=why, empty=why)
         if view is None or not self.inspected:
             return
         x, y = chart_axes(view)

@@ -304,7 +304,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         self.set_class(trial is None and not self._hides_all, "-bare")
         if trial is None or self.news is None:
             card.tell((("filter", self._no_match),) if self._hides_all else ())
-            entitle(card, title="No trial")
+            entitle(card, title="Trial")
             return
         card.tell(trial_card(self.news.view, trial, ascii_only=self.ui.ascii_only))
         entitle(card, title=f"#{trial.number}")

@@ -51,7 +51,7 @@ class SurveyTab(EvidenceTab[Survey]):
         keys: list[Any] = [*winners, *map(_key, others), *(["teacher"] if "teacher" in lines else [])]
         rows = [Row(key, tuple(Cell(cell, _tone(key, winners)) for cell in lines[key])) for key in keys]
         self._table.show(text_columns(table), rows)
-        entitle(self._table, title=f"Methods: the best at a compression first, the others by score{self.age}")
+        entitle(self._table, title=f"Methods by compression, best first{self.age}")
         self._words.say("\n".join(remarks(found, self._data)[1:]))  # the first one stands in the header
 
     def draw_chart(self, found: Survey) -> None:

@@ -286,7 +286,7 @@ class Chart(Widget, can_focus=True):
 
 def _around(drawing: Drawing) -> Drawing:
     """What its owner shows around it."""
-    return replace(drawing, text="", marks=(), area=())
+    return replace(drawing, text="", marks=(), area=(), window=None)
 
 
 def _merged(segments: Iterable[Segment]) -> list[Segment]:

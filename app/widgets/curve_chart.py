@@ -11,6 +11,7 @@ from typing import ClassVar
 from textual import on
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.axes import number
 from bertdistill.app.draw.curves import Curve, curves_drawing
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
@@ -18,6 +19,7 @@ from bertdistill.app.views.curves import TrialCurve
 from bertdistill.app.views.view import StudyView, chart_lines
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
+from bertdistill.app.widgets.zoom import Which, ZoomChart
 
 TOTAL, SOFT, HARD = "train/loss", "train/soft_loss", "train/hard_loss"
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
@@ -30,16 +32,18 @@ LEAST_SECONDS = 0.9
 """The same curves with more points are redrawn only after this time: it halves the cost and is not visible."""
 
 
-class CurvesChart(Chart):
+class CurvesChart(ZoomChart):
     """Loss and scores of up to six trials."""
 
     PLACE = "curves"
+    ZOOMS: Which = "x"
     BINDINGS: ClassVar = bindings("curves")
     HELP = """
 The score on the validation split comes first, then the losses (`v`). Where there are few values `●` marks each; the
 lines between were not measured. Each curve has its own colour, or its own dashes where there is none, and one of
 several its name at its end. Arrows move the crosshair, whose values stand in the lower
-border; points that are not finite are counted in the title and never drawn.
+border; `+` and `-` zoom in on the steps about it, the wheel about the pointer, and `0` shows all again. Points that are
+not finite are counted in the title and never drawn.
 """
 
     _curves: Sequence[TrialCurve] = ()
@@ -87,7 +91,8 @@ border; points that are not finite are counted in the title and never drawn.
         steps = [s for curve in drawn for s in curve.steps]
         crosshair = None
         if self._at is not None and steps:
-            crosshair = min(steps) + self._at * (max(steps) - min(steps))
+            low, high = self.zoom.x or (min(steps), max(steps))
+            crosshair = low + self._at * (high - low)
         make = partial(
             curves_drawing,
             drawn,
@@ -96,6 +101,7 @@ border; points that are not finite are counted in the title and never drawn.
             crosshair=crosshair,
             smoothing=SMOOTHING[self._smooth],
             lines=self._across,
+            within=self.zoom.x,
         )
         self.draw(make, empty=self._none)
         entitle(self, title=self._title())
@@ -108,6 +114,8 @@ border; points that are not finite are counted in the title and never drawn.
             words.append(f", smoothed {SMOOTHING[self._smooth]:g}")
         if self._log:
             words.append(", log y")
+        if self.zoom.x is not None:
+            words.append(f", {AXES[self._axis]} {' to '.join(map(number, self.zoom.x))}")
         hidden = sum(c.not_finite for c in self._curves)
         return safe_line(f"{words[0]} {''.join(words[1:])})" + (f"  {hidden} not finite" if hidden else ""), 200)
 
@@ -118,6 +126,16 @@ border; points that are not finite are counted in the title and never drawn.
         # Without the newest values: they change with every refresh, and the whole pane would be repainted.
         names = [replace(word, text=word.text.rpartition(" ")[0]) for word in event.drawing.legend]
         entitle(self, subtitle="  ".join(readings) or (self.legend(names) if len(names) > 1 else ""))
+
+    def redraw(self) -> None:
+        self._draw()
+
+    def centre(self) -> tuple[float, float] | None:
+        """The crosshair, if there is one."""
+        window = self.drawing.window
+        if window is None or self._at is None:
+            return None
+        return window.left + self._at * (1 - window.spare) * (window.columns - 1), window.top
 
     def action_crosshair(self, by: int) -> None:
         """Move by columns of the chart; beyond either end it is hidden."""
@@ -140,10 +158,12 @@ border; points that are not finite are counted in the title and never drawn.
 
     def action_x_axis(self) -> None:
         self._axis = (self._axis + 1) % len(AXES)
+        self.forget_zoom()
         self._draw()
 
     def action_series(self) -> None:
         self._set += 1
+        self.forget_zoom()
         self._curves = ()
         self.app.look_again()  # type: ignore[attr-defined]  # the App of this program
 

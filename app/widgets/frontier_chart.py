@@ -12,6 +12,7 @@ from textual import on
 from textual.message import Message
 
 from bertdistill.app.bindings import bindings
+from bertdistill.app.draw.axes import Axis
 from bertdistill.app.draw.canvas import NAMES
 from bertdistill.app.draw.plane import Point, frontier_drawing
 from bertdistill.app.text import format as fmt
@@ -22,12 +23,13 @@ from bertdistill.app.views.screened import screened_points
 from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials, no_point
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
+from bertdistill.app.widgets.zoom import ZoomChart, range_words
 from bertdistill.engine.analysis.joined import Joined, is_plane
 from bertdistill.engine.study.outline import LOG
 from bertdistill.store.rows import Trial, TrialState
 
 
-class FrontierChart(Chart):
+class FrontierChart(ZoomChart):
     """Trials in the plane of two metrics."""
 
     PLACE = "frontier"
@@ -41,7 +43,9 @@ are cascades of two frontier trials, or of one and the teacher, that nothing bea
 rank. `f` colours the trials by family or by another setting that varies. Repeats of a point share one mark.
 
 Arrows go from point to point, a click takes one, a double click opens it, and the mouse over it reads it. A filter
-hides the marks of other trials; the steps remain those of the frontier over all trials.
+hides the marks of other trials; the steps remain those of the frontier over all trials. `+` and `-` zoom about the
+selected trial, the wheel about the pointer (with ctrl only x, with shift only y), and `0` shows all again. A few poor
+trials that would take half of the height are counted at the lower edge instead.
 """
 
     class Moved(Message):
@@ -148,7 +152,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
             points[cursor] = dataclasses.replace(points[cursor], label=self._label(cursor))
         state = "live" if self._live else "frozen"
         filtered = (self._filter, self._kept is None or bool(self._kept))
-        drawn = (points, x, y, state, self._log, filtered, self._selected, view.outline, self.marker, colouring)
+        shown = (x, y, state, self.zoom, self._log, filtered, self._selected, self.marker)
+        drawn = (points, shown, view.outline, colouring)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -157,6 +162,8 @@ hides the marks of other trials; the steps remain those of the frontier over all
         if self._log is not None:
             axis_x = dataclasses.replace(axis_x, log=self._log)
         self._log_shown = axis_x.log
+        axis_x = dataclasses.replace(axis_x, limits=self.zoom.x)
+        axis_y = dataclasses.replace(axis_y, limits=self.zoom.y)
         state += (", log x" if axis_x.log else "") + (", log y" if axis_y.log else "")
         state += f", by {by}" if colouring.groups else ""
         state += f", filter {safe_line(self._filter, 60)}" if self._filter else ""
@@ -167,7 +174,17 @@ hides the marks of other trials; the steps remain those of the frontier over all
             self.draw(None, empty="No trial matches the filter.")
         else:
             self.draw(make, empty=none)
-        entitle(self, title=f"Frontier: {axis_y.title} over {axis_x.title} ({state})" if x and y else "Frontier")
+        across, up = (f"{axis.title}{_part_words(axis)}" for axis in (axis_x, axis_y))
+        entitle(self, title=f"Frontier: {up} over {across} ({state})" if x and y else "Frontier")
+
+    def redraw(self) -> None:
+        self._draw()
+
+    def centre(self) -> tuple[float, float] | None:
+        """The mark of the selected trial."""
+        numbers = (None if t is None else t.number for t, _ in self._trials)
+        index = next((i for i, number in enumerate(numbers) if number is not None and number == self._selected), None)
+        return next(((column, line) for column, line, which in self.drawing.marks if which == index), None)
 
     def _read_points(self, view: StudyView, x: str, y: str) -> Sequence[tuple[Trial | None, Point]]:
         """All points; those of ended trials are made once."""
@@ -239,6 +256,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
 
     def action_objectives(self) -> None:
         """The two main metrics of the study."""
+        self.forget_zoom()
         self._x = self._y = ""
         self._log = None
         self._draw()
@@ -254,6 +272,7 @@ hides the marks of other trials; the steps remain those of the frontier over all
         measured = {name for trial in view.trials for name, value in view.values(trial).items() if value is not None}
         first = [] if view.study.kind == LOG else [o.metric for o in view.objectives]
         names = list(dict.fromkeys([*first, *sorted(measured)]))
+        self.forget_zoom()
         x, y = self._axes()
         here, other = (x, y) if axis == "x" else (y, x)
         after = [n for n in [*names[names.index(here) + 1 :], *names] if n != other] if here in names else names
@@ -276,12 +295,18 @@ hides the marks of other trials; the steps remain those of the frontier over all
 
     def action_log_scale(self) -> None:
         self._log = not self._log_shown
+        self.forget_zoom()
         self._draw()
         self.post_message(self.Axes())
 
     def action_live(self) -> None:
         self._live = not self._live
         self._draw()
+
+
+def _part_words(axis: Axis) -> str:
+    """Which part of an axis is shown; empty for all of it."""
+    return "" if axis.limits is None else f" {range_words(axis, axis.limits)}"
 
 
 def _moves(trial: Trial) -> bool:

@@ -54,12 +54,15 @@ class Split(Container):
         return self.children[0].size.width if self.share else self.size.width * self._most // 100
 
     def _fit(self) -> None:
-        """The width is that of the second pane: alone, the first one still fills all."""
-        if self._wanted and self.size.width and not self.share:
-            rest = self.size.width - min(self._wanted, self.room)
-            width = self.children[1].styles.width
-            if width is None or width.cells != rest:
-                self.children[1].styles.width = rest
+        """The width is that of the second pane, while both are there: alone, each of them fills all."""
+        if not self._wanted or not self.size.width or self.share:
+            return
+        second = self.children[1]
+        rest = self.size.width - min(self._wanted, self.room)
+        if not all(pane.display for pane in self.children[:2]):
+            second.styles.clear_rule("width")
+        elif second.styles.width is None or second.styles.width.cells != rest:
+            second.styles.width = rest
 
     def on_resize(self) -> None:
         self._fit()

@@ -426,6 +426,42 @@ def test_a_repeat_of_the_chosen_point_is_not_named() -> None:
     assert ("#4[★]" in drawing.text or "[★]#4" in drawing.text, "#3" in drawing.text) == (True, False)
 
 
+def test_what_is_outside_the_limits_is_counted_at_the_edge() -> None:
+    """The steps go on beyond it, and no mark can be hit there."""
+    part = frontier_drawing(
+        POINTS, replace(X, limits=(40_000, 95_000)), replace(Y, limits=(50, 90)), Look(ascii_only=True)
+    )
+    assert {1, 2} == {index for _, _, index in part.marks}
+    assert ["1 above" in part.text, "2 below" in part.text] == [True, True]
+    assert "=" in part.text
+    far = replace(X, limits=(1e-9, 2e-9))
+    assert frontier_drawing(POINTS, far, Y, Look()).marks == ()
+
+
+def test_few_poor_points_do_not_squeeze_the_rest() -> None:
+    """Unless one is chosen, on the frontier, or they are many."""
+    good = [Point(10_000 * n, 80 + n, "frontier", edge=True) for n in range(1, 9)]
+    poor = [Point(50_000, 10, "dominated"), Point(60_000, 12, "baseline")]
+    drawing = frontier_drawing([*good, *poor], X, Y, Look())
+    assert (8, "2 below" in drawing.text) == (len(drawing.marks), True)
+    assert 10 == len(frontier_drawing([*good, *poor], X, Y, Look(), cursor=8).marks)
+    assert 11 == len(frontier_drawing([*good, *poor, replace(poor[0], x=7e4)], X, Y, Look()).marks)
+    assert 10 == len(frontier_drawing([*good, poor[0], replace(poor[1], edge=True)], X, Y, Look()).marks)
+    high = [replace(p, y=200 - p.y) for p in (*good, *poor)]
+    assert "2 above" in frontier_drawing(high, X, replace(Y, better="minimize"), Look()).text
+
+
+def test_curves_within_a_part_of_x() -> None:
+    """The line reaches both edges, y is that of the part, and a part between two values still shows the line."""
+    curve = Curve("loss", range(100), [float(v) for v in range(100)])
+    drawing = curves_drawing([curve], "step", Look(60, 14), within=(40.0, 50.0))
+    assert drawing.window is not None
+    assert drawing.window.y.high < 60
+    few = curves_drawing([Curve("a", [0, 100], [1.0, 2.0])], "step", Look(60, 14), within=(40.0, 50.0))
+    assert any("\u2801" <= char <= "\u28ff" for char in few.text)
+    assert "●" not in few.text
+
+
 def test_labels_of_the_frontier_cut_no_step() -> None:
     """One without room is left out."""
     steep = [Point(14_000 + n, 40 + 4 * n, "frontier", f"#{n}-long-name", edge=True) for n in range(12)]

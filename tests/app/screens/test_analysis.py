@@ -22,9 +22,11 @@ from bertdistill.app.screens import (
     slices_tab,
 )
 from bertdistill.app.screens.analysis import AnalysisScreen
+from bertdistill.app.screens.parallel_tab import Strands
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.widgets import error_rows
+from bertdistill.engine.analysis.coordinates import Axis, Line
 from bertdistill.engine.analysis.error_analysis import Classified, Question
 from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.predictions import Predictions
@@ -297,11 +299,26 @@ async def test_axes_are_chosen(ws: Workspace, importances: Child) -> None:
         assert "--part parallel --parameter hidden_size --parameter learning_rate --metric exact" in command(pilot)
 
 
+def test_axes_are_named_without_their_family_where_that_is_clear() -> None:
+    """Those of other families than that of the trial are left out; without it, those of the best one count."""
+    families = Axis("family", "choice", choices=("mlp", "bilstm"))
+    names = ("mlp.width", "mlp.layers", "bilstm.layers", "epochs")
+    axes = (families, *(Axis(name, "number") for name in names), Axis("exact", "number", better="maximize"))
+    lines = (
+        Line(1, True, True, (), ("mlp", 1, 1, None, 1, 1)),
+        Line(2, True, True, (), ("bilstm", None, None, 1, 1, 1)),
+    )
+    found = Strands(axes, lines, (), (), 5)
+    assert ["family", "width", "mlp.layers", "bilstm.layers", "epochs", "exact"] == found.titles
+    assert ([0, 1, 2, 4], [0, 3, 4]) == (found.of_family(None), found.of_family(2))
+    assert range(4) == Strands(axes[1:], lines, (), (), 4).of_family(2)
+
+
 async def test_axes_that_do_not_fit_come_by_turning(ws: Workspace, importances: Child) -> None:
     """Objectives stay, the parameters go by."""
     async with playing(ws, AnalysisScreen("demo"), (40, 24)) as pilot:
         await pilot.press("2")
-        await shown(pilot, "4 of 5 axes")
+        await shown(pilot, "3 of 5 axes")
         head = words_on(pilot).split("\n")[3]
         assert "layers" in head
         await pilot.press("right_square_bracket")

@@ -53,7 +53,7 @@ async def test_methods_by_compression(climbed: Climbed) -> None:
     """The cursor moves along the rows and the chart reads its point; enter opens the trial."""
     async with playing(climbed.workspace, AnalysisScreen("toy")) as pilot:
         await pilot.press("9")
-        await shown(pilot, "Methods: the best at a compression first")
+        await shown(pilot, "Methods by compression, best first")
         await shown(pilot, "% of the teacher's accuracy over compression")
         await until(pilot, lambda: "reading predictions" not in words_on(pilot), "the answer")
         await shown(pilot, "The best small models: layers at")

@@ -49,8 +49,9 @@ async def test_a_list_has_the_width_of_its_columns(ws: Workspace) -> None:
     async with playing(ws, size=(200, 40)) as pilot:
         screen = pilot.app.screen
         split, table = screen.query_one(Split), screen.query_one("#studies")
-        await until(pilot, lambda: table.outer_size.width < split.room, "the width of the columns")
+        await until(pilot, lambda: table.outer_size.width == split._wanted, "the width of the columns")
         narrow = table.outer_size.width
+        assert narrow < split.room
         assert narrow + screen.query_one("#inspector").outer_size.width == split.size.width
         await pilot.press("greater_than_sign")
         await until(pilot, lambda: table.outer_size.width > narrow, "a wider list")
