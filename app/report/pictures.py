@@ -11,7 +11,8 @@ from bertdistill.app.draw.svg_charts import curves_svg, frontier_svg
 from bertdistill.app.report.analysis_text import importance_notes, importance_words
 from bertdistill.app.views.cascades import cascade_points
 from bertdistill.app.views.colours import frontier_points
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis
+from bertdistill.app.views.points import chart_axis
+from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.search.importances import Importances
 

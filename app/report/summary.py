@@ -16,17 +16,9 @@ from bertdistill.app.views.analysis import study_scenarios
 from bertdistill.app.views.cascades import cascade_points
 from bertdistill.app.views.certain import chance_words, interval_words
 from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.points import chart_axis
 from bertdistill.app.views.rank_card import rank_card
-from bertdistill.app.views.view import (
-    StudyView,
-    all_metrics,
-    chart_axes,
-    chart_axis,
-    columns,
-    differences,
-    remark,
-    with_spread,
-)
+from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, columns, differences, remark, with_spread
 from bertdistill.engine.analysis.joined import Joined
 from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.study.scopes import split, uses

@@ -31,10 +31,11 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe, safe_line
 from bertdistill.app.views import verification
 from bertdistill.app.views.certain import luck_words
+from bertdistill.app.views.points import chart_axis, chart_trials
 from bertdistill.app.views.promotion_card import promotion_card
 from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING, Verification
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials
+from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.app.widgets import model_report
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column

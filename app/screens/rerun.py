@@ -32,9 +32,10 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views import rerun_outlook
+from bertdistill.app.views.points import chart_axis, no_point
 from bertdistill.app.views.rerun_outlook import Choice, Outlook
 from bertdistill.app.views.trial_card import trial_card
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, no_point
+from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column

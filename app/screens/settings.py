@@ -27,9 +27,10 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.points import chart_axis
 from bertdistill.app.views.setting_card import key_facts, space_facts
 from bertdistill.app.views.study_form import plain
-from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, chart_axis
+from bertdistill.app.views.view import StudyView, all_metrics, chart_axes
 from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector

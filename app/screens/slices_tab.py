@@ -20,7 +20,8 @@ from bertdistill.app.screens.parallel_tab import drawn_axis
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.analysis import as_objective, outcomes
-from bertdistill.app.views.view import StudyView, all_metrics, chart_axis
+from bertdistill.app.views.points import chart_axis
+from bertdistill.app.views.view import StudyView, all_metrics
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column, value_column
 from bertdistill.app.widgets.slice_table import SliceTable

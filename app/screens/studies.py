@@ -22,9 +22,10 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.points import chart_axis, no_point
 from bertdistill.app.views.study_card import study_card
 from bertdistill.app.views.study_order import ORDERS, age, changed_at, in_order, matches
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, no_point
+from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.app.views.welcome import PURPOSE, TITLE, WAYS, example, welcome_facts
 from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column

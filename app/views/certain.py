@@ -9,7 +9,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from bertdistill.app.text.format import metric
-from bertdistill.app.views.view import StudyView, leader
+from bertdistill.app.views.points import leader
+from bertdistill.app.views.view import StudyView
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.pareto.frontier import optimised
 from bertdistill.engine.pareto.repeats import Repeats

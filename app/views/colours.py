@@ -11,9 +11,10 @@ from typing import Any
 from bertdistill.app.draw.canvas import GROUPS
 from bertdistill.app.draw.plane import Point
 from bertdistill.app.text.format import setting
+from bertdistill.app.views.points import chart_trials
 from bertdistill.app.views.screened import screened_points
 from bertdistill.app.views.trial_columns import value_of
-from bertdistill.app.views.view import StudyView, chart_trials
+from bertdistill.app.views.view import StudyView
 from bertdistill.store.rows import Trial
 
 MOST = len(GROUPS)

@@ -135,7 +135,7 @@ def finished(text: str, view: StudyView) -> str:
 
 
 def _is_begun(match: re.Match[str], known: Collection[str], *, ended: bool) -> bool:
-    """Whether a word may go on, so that it means nothing yet; `ended`: a space follows it."""
+    """Whether a word may continue, so that it means nothing yet; `ended`: a space follows it."""
     key, value = match["key"], match["value"].casefold()
     if key is None:
         return value in known or (not ended and (not value or any(name.startswith(value) for name in known)))

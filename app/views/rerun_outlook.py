@@ -12,7 +12,8 @@ from typing import Any
 from bertdistill.app.draw.plane import Point
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.view import StudyView, chart_axes, chart_trials
+from bertdistill.app.views.points import chart_trials
+from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.engine.analysis.neighbours import Neighbour, expected, nearest
 from bertdistill.engine.contract.metrics import COUNTS
 from bertdistill.engine.contract.spec import Settings

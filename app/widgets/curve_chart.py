@@ -16,7 +16,8 @@ from bertdistill.app.draw.curves import Curve, curves_drawing
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.curves import TrialCurve
-from bertdistill.app.views.view import StudyView, chart_lines
+from bertdistill.app.views.points import chart_lines
+from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.zoom import Which, ZoomChart

@@ -19,8 +19,9 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import colours
 from bertdistill.app.views.cascades import cascade_points
+from bertdistill.app.views.points import chart_axis, chart_trials, no_point
 from bertdistill.app.views.screened import screened_points
-from bertdistill.app.views.view import StudyView, chart_axes, chart_axis, chart_trials, no_point
+from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.zoom import ZoomChart, range_words

@@ -7,17 +7,8 @@ import dataclasses
 import pytest
 
 from bertdistill.app.draw.plane import Point
-from bertdistill.app.views.view import (
-    StudyView,
-    all_metrics,
-    chart_axes,
-    chart_axis,
-    chart_points,
-    differences,
-    make_view,
-    read_view,
-    remark,
-)
+from bertdistill.app.views.points import chart_axis, chart_points
+from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, differences, make_view, read_view, remark
 from bertdistill.engine.analysis.certainty import Certainty
 from bertdistill.store.db import Database
 from bertdistill.store.errors import NotFound
