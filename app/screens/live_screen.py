@@ -349,9 +349,9 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def close_filter(self) -> bool:
         """Close the line of the filter that a person has left open; whether there was one."""
-        left = [line for line in self.query("#filter-line") if line.display]
+        left = [line for line in self.query("#filter-line") if not line.has_class("-closed")]
         for line in left:
-            line.display = False
+            line.add_class("-closed")
         return bool(left)
 
     def action_back(self) -> None:

@@ -67,6 +67,7 @@ class FilterLine(Vertical):
 
     DEFAULT_CSS = """
     FilterLine { height: 2; dock: bottom; margin-bottom: 1; background: $surface; }
+    FilterLine.-closed { display: none; }
     FilterLine > Static { height: 1; width: 1fr; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     FilterLine > FilterField { height: 1; border: none; padding: 0 1; }
     """
@@ -87,7 +88,8 @@ class FilterLine(Vertical):
     def open(self, text: str) -> None:
         """Take the focus, with the filter as it is."""
         self._origin = self.screen.focused
-        self._before, self.display = text, True
+        self._before = text
+        self.remove_class("-closed")  # `display` itself would also show it in a window that is too small
         with self.prevent(Input.Changed):
             self._field.value = text
         self._field.cursor_position = len(text)
@@ -99,7 +101,7 @@ class FilterLine(Vertical):
         self._hold()
         if self._field.has_focus:
             self.screen.set_focus(self._origin)
-        self.display = False
+        self.add_class("-closed")
 
     def apply(self) -> None:
         """Use what is typed, or say what is wrong with it."""

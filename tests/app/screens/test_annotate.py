@@ -38,7 +38,7 @@ async def test_note_and_tags_are_one_change(ws: Workspace, edit: Edit, asked: As
         await shown(pilot, "Note of trial #3")
         await pilot.press(*"[b]q?", "enter", *"two", "tab", *"keep", "space", *"slow", "enter")
         await told(pilot, "Trial #3: note and tags written")
-        await shown(pilot, "tags               keep slow")
+        await shown(pilot, "keep slow")
         assert "[b]q?" in words_on(pilot)
         trial = edit(lambda session: reads.trial(session, 1, 3))
         assert ("[b]q?\ntwo", ["keep", "slow"]) == (trial.note, trial.tags)

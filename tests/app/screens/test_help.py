@@ -30,7 +30,7 @@ async def test_it_begins_with_the_screen(ws: Workspace, size: tuple[int, int]) -
 async def test_the_keys_of_a_focused_chart_come_first(ws: Workspace) -> None:
     """Then those of the screen, then movement."""
     screen = StudyScreen("demo")
-    async with playing(ws, screen) as pilot:
+    async with playing(ws, screen, (120, 60)) as pilot:
         await pilot.press("2", "question_mark")
         await shown(pilot, "In the frontier chart")
         text = words_on(pilot)
@@ -61,7 +61,9 @@ async def test_the_word_under_the_mouse_comes_first(ws: Workspace) -> None:
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         table = screen.query_one("#trials", LineTable)
-        await pilot.hover(table, offset=Offset(21, 1))
+        await shown(pilot, "exact")
+        head = next(line for line in words_on(pilot).splitlines() if "#" in line and "exact" in line)
+        await pilot.hover(table, offset=Offset(head.index("exact") + 1, 1))
         await pilot.press("question_mark")
         await shown(pilot, "Under the mouse")
         assert re.search(r"Under the mouse\nexact  docs/study-file.md", part(pilot, WORDS))

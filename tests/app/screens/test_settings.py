@@ -51,7 +51,7 @@ def test_every_key_of_the_table_does_something() -> None:
 async def test_the_inspector_shows_what_a_setting_decides_about(ws: Workspace) -> None:
     """A threshold beside the frontier, a range beside the scores along it and what was tried, a key with its limits."""
     async with playing(ws, SettingsScreen("demo")) as pilot:
-        await shown(pilot, "◆#0")
+        await shown(pilot, "#0◆")
         await pilot.press("j", "j")
         await shown(pilot, "by itself")
         while pilot.app.screen.query_one("#settings", LineTable).cursor_key != "range.layers":
