@@ -123,13 +123,22 @@ async def _asked(command: Sequence[str], failed: str) -> Any:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            await child.wait()
+            await _over(child)
     if child.returncode:
         raise complaint(err.decode("utf-8", "replace"), failed)
     try:
         return json.loads(out)
     except ValueError as error:
         raise WorkerFailed(f"{failed}: what it printed is not readable") from error
+
+
+async def _over(child: asyncio.subprocess.Process) -> None:
+    """Wait for a child that was killed and the end of its pipes, also if this is cancelled once more, as the end of a
+    loop does: pipes that outlive their loop complain when they are collected."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await child.communicate()
+            return
 
 
 def complaint(err: str, failed: str) -> WorkerFailed:
