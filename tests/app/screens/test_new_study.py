@@ -508,7 +508,7 @@ async def test_an_unclear_header_is_asked_for_and_the_draft_is_found_again(ws: W
         await shown(pilot, "ype the path of")
         screen.query_one("#path", Input).value = str(tmp_path / "mods.csv")
         await pilot.press("enter")
-        await shown(pilot, "Did you mean moods.csv?")
+        await shown(pilot, "moods.csv?")
         screen.query_one("#path", Input).value = str(tmp_path / "moods.csv")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Choice), "the question")
