@@ -130,7 +130,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("next-pane", "tab", "focus_next", "Next pane", (EVERYWHERE,), "view", palette=False),
     Action("previous-pane", "shift+tab", "focus_previous", "Previous pane", (EVERYWHERE,), "view", palette=False),
     Action("pause-view", "p", "pause_view", "Pause or resume repainting", (EVERYWHERE,), "view"),
-    Action("jump", "semicolon,f8", "jump", "Jump to a pane by its letter", (EVERYWHERE,), "view", 88, "jump"),
+    Action("jump", "semicolon,f9", "jump", "Jump to a pane by its letter", (EVERYWHERE,), "view", 88, "jump"),
     Action("copy", "y", "copy", "Copy, or write to a file", (EVERYWHERE,), "export", 87, "copy"),
     Action("workers", "w", "workers", "Show the workers", (EVERYWHERE,), "view", 85, "workers"),
     Action("models", "M", "models", "Show the promoted models", (EVERYWHERE,), "view", 86, "models"),

@@ -54,7 +54,8 @@ frontier | Pareto front: The trials that no other trial beats in every objective
 dominated | dominated by: Another trial is at least as good in every objective and better in one. The note names it:
     dominated by #7.
 hypervolume | volume | HV: The share of the chart's plane that the frontier covers, between 0 and 1. It
-    grows as better trials are found. In brackets its 95 % interval, then what the newest trial added.
+    grows as better trials are found; one beyond all others widens the plane, so that it may also fall. In brackets
+    its 95 % interval, then what the newest trial added.
 gain: What a trial added to the hypervolume when it finished: 0 if others were already better. A repeat takes away
     what a lucky seed had gained.
 rank | by rank: Place in the list: the frontier first, then by distance to it, then trials that miss a threshold.

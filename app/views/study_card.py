@@ -59,6 +59,9 @@ def ended_words(view: StudyView, keys: Mapping[str, str]) -> str:
         return f"{complete} No trial meets every threshold: {keys['settings']} changes them."
     size, score = chart_axes(view)
     best = safe_line(_trial_words(view, best_trial(view), score, size), 120)
+    small, near = smallest_trial(view)
+    if near and small.number != best_trial(view).number:
+        best += f". Smallest within {WITHIN:g} of the teacher: {safe_line(_trial_words(view, small, score, size), 120)}"
     promotes = f"{keys['promote']} promotes the trial under the cursor, " if view.study.kind != PROGRAM else ""
     return f"{complete} Best: {best}. {promotes}{keys['analysis']} analyses all, {keys['copy']} writes a report."
 
