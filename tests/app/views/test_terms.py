@@ -19,8 +19,8 @@ from bertdistill.engine.tasks.table import METRICS
 ROOT = Path(__file__).parents[3]
 PLAIN = set(
     """
-    esc n about against along and answered are article as at bar begin by change changed changes column cost count disk do
-    each ended ends file first from full highest hint how id in is it land last left line lines load log lowest made
+    esc n about against along and answered are article as at bar begin by change changed changes column cost count disk
+    do each ended ends file first from full highest hint how id in is it land last left line lines load log lowest made
     measured median memory methods model name newest note notices now of on order outcome over points progress question
     questions remark
     report right sample score size source starts text texts the they to value values want was welcome what when
