@@ -103,7 +103,7 @@ def _no_answer(endpoint: str) -> str:
 
     try:
         get_session().head(endpoint, timeout=HUB_SECONDS)
-    except Exception as error:  # noqa: BLE001  the http client's errors are its own and change with it; all mean the same
+    except Exception as error:  # noqa: BLE001 - which client the hub uses, and its errors, change with its version
         return f"{endpoint} does not respond: {error}"
     return ""
 

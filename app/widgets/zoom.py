@@ -40,7 +40,7 @@ class ZoomChart(Chart):
 
     def redraw(self) -> None:
         """Draw with `zoom`; that is up to the kind of chart."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: Textual's metaclass does not combine with that of ABC
 
     def centre(self) -> tuple[float, float] | None:
         """The cell of the text that keys zoom about, column and line; None for the middle."""

@@ -66,7 +66,9 @@ async def test_methods_by_compression(climbed: Climbed) -> None:
         number = tab.number
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial")
-        assert number == pilot.app.screen.number  # type: ignore[attr-defined]
+        trial = pilot.app.screen
+        assert isinstance(trial, TrialScreen)
+        assert number == trial.number
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -228,7 +228,8 @@ async def test_a_new_screen_has_names_at_once_and_keys_wait_for_its_rows(
         for words in ("Trials", "Frontier", "Loss curves", " filter"):
             await shown(pilot, words)
         assert isinstance(pilot.app.screen, StudyScreen)
-        assert pilot.app._is_loading()  # type: ignore[attr-defined]  # the App
+        assert isinstance(pilot.app, BertDistill)
+        assert pilot.app._is_loading()
         gate.set()
         await until(pilot, lambda: isinstance(pilot.app.screen, TrialScreen), "the trial")
 

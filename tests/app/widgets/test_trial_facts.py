@@ -118,7 +118,8 @@ def test_the_trial_is_judged_and_not_the_others(db: Database) -> None:
     trial = view.trial(7)
     assert trial is not None
     rows = facts_rows(view, trial, [], others(view, trial), 100, ascii_only=False)
-    tones = {row.key[1]: [cell.tone for cell in row.cells] for row in rows if row.key[0] == "metric"}  # type: ignore[index]  # all keys here are tuples
+    keyed = {row.key: [cell.tone for cell in row.cells] for row in rows}
+    tones = {name: keyed["metric", name] for name in ("exact", "params")}
     assert ["bright", "bad", "plain", "plain", "plain"] == tones["exact"]
     assert ["bright", "good", "plain", "plain", "plain"] == tones["params"]
 

@@ -312,7 +312,7 @@ def test_asking_does_not_load_optuna() -> None:
 
 
 def test_parameters_of_logged_runs_are_weighed_whatever_they_are_called(spec: StudySpec) -> None:
-    """`lr` is no setting here, and `mlp.depth` is not of a family here: both are names of a stranger."""
+    """Neither `lr` nor `mlp.depth` is a setting of ours: the program that logged the runs chose both names."""
     made = rows(spec, 12)
     params = [{"lr": one.metrics["accuracy"] / 1000, "mlp.depth": one.number % 3} for one in made]
     logged = [dataclasses.replace(one, params=p, settings={}) for one, p in zip(made, params, strict=True)]
