@@ -13,6 +13,8 @@ EVERYWHERE = "app"
 """Place of actions that work on every screen."""
 INSPECTED = ("studies", "study", "models", "workers", "history", "settings", "rerun", "promote", "analysis")
 """Screens with an inspector."""
+LISTED = ("study", "studies", "models", "workers", "history", "settings", "analysis")
+"""Screens with a list that can be filtered and sorted."""
 SPLIT = (*INSPECTED, "trial", "compare")
 """Screens with panes that share a border."""
 
@@ -167,13 +169,13 @@ ACTIONS: tuple[Action, ...] = (
         "promote", "P", "promote", "Promote to a verified model", ("study", "trial", "cascade"), "trial", 3, "promote"
     ),
     Action("stop-trial", "x", "stop_trial", "Stop the trial", ("study", "trial"), "trial", 4, "stop"),
-    Action("filter", "slash", "filter", "Filter the list", ("study", "studies"), "view", 5, "filter"),
+    Action("filter", "slash", "filter", "Filter the list", LISTED, "view", 5, "filter"),
     Action("mark", "space", "mark", "Mark for comparison", ("study",), "trial", 7, "mark"),
     Action("compare", "c", "compare", "Compare the marked trials", ("study",), "trial", 6, "compare"),
     Action("cascade", "b", "cascade", "Join two models into a cascade", ("study", "trial"), "trial"),
     Action("unmark", "U", "unmark", "Unmark all trials", ("study",), "trial"),
-    Action("sort", "s", "sort", "Sort by the next column", ("study", "studies"), "view", 9, "sort"),
-    Action("sort-reverse", "S", "sort_reverse", "Reverse the order", ("study", "studies"), "view"),
+    Action("sort", "s", "sort", "Sort by the next column", LISTED[:-1], "view", 9, "sort"),
+    Action("sort-reverse", "S", "sort_reverse", "Reverse the order", LISTED, "view"),
     Action("columns", "C", "columns", "Choose the columns", ("study",), "view"),
     Action("analysis", "a", "analysis", "Analyse the study", ("study", "trial"), "study", 8, "analysis"),
     Action("new-trial", "n", "queue_trial", "Queue a trial by hand", ("study",), "trial"),
@@ -249,7 +251,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "brush-right", "right,l", "other_axis(1)", "Axis to the right", ("brush",), "chart", 3, "axis", palette=False
     ),
-    Action("order-by-gain", "s", "order", "Sort by gain, or as they ended", ("analysis",), "view", 4, "sort"),
+    Action("order-by-gain", "s", "sort", "Sort by the next column, or by gain", ("analysis",), "view", 4, "sort"),
     Action("cut-up", "plus", "cut(1)", "Cut of mostly correct answers up", ("analysis",), "view", 4, "cut"),
     Action("cut-down", "minus", "cut(-1)", "Cut of mostly correct answers down", ("analysis",), "view", 5, "cut"),
     Action("errors-here", "e", "errors", "Errors of this trial", ("analysis",), "trial", 6, "errors"),

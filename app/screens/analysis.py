@@ -24,7 +24,7 @@ from bertdistill.app.screens.errors_tab import ErrorsTab
 from bertdistill.app.screens.growth_tab import GrowthTab
 from bertdistill.app.screens.importance_tab import ImportanceTab
 from bertdistill.app.screens.ladder_tab import LadderTab
-from bertdistill.app.screens.live_screen import Line, LiveScreen
+from bertdistill.app.screens.live_screen import OF_LISTS, Line, LiveScreen
 from bertdistill.app.screens.parallel_tab import ParallelTab
 from bertdistill.app.screens.scenarios_tab import ScenariosTab
 from bertdistill.app.screens.slices_tab import SlicesTab
@@ -36,7 +36,7 @@ from bertdistill.app.widgets.table import LineTable
 
 SHORT_ROWS = 18
 """Rows below which panes have no borders and only the focused list has more than two rows."""
-OF_TABS = ("other_view", "turn", "metric", "axes", "order", "cut")
+OF_TABS = ("other_view", "turn", "metric", "axes", "cut")
 """Actions that only some tabs have."""
 
 
@@ -169,7 +169,9 @@ seconds; everything else follows the study live.
     # ------------------------------------------------------------------------------------------------------ actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in OF_TABS:
+        if action in OF_LISTS and self.listing is not None:
+            return True
+        if action in (*OF_TABS, *OF_LISTS):
             return self.tab.can(action)
         if action == "open":
             return self.tab.number is not None or self.tab.can(action)
@@ -181,6 +183,7 @@ seconds; everything else follows the study live.
         """Another tab; the trial under the cursor goes along."""
         number = self.tab.number
         self.current = name
+        self.listings = {} if self.tab.listing is None else {name: self.tab.listing}
         if number is not None:
             self.tab.go_to(number)
         self.query_one(ContentSwitcher).current = self.tab.id
@@ -222,8 +225,11 @@ seconds; everything else follows the study live.
     def action_metric(self) -> None:
         self.slices.next_metric()
 
-    def action_order(self) -> None:
-        self.growth.order()
+    def action_sort(self) -> None:
+        if self.listing is None:
+            self.tab.sort()
+        else:
+            super().action_sort()
 
     def action_cut(self, by: int) -> None:
         self.errors.cut(by)

@@ -21,6 +21,7 @@ from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.safe import safe
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 
@@ -49,6 +50,8 @@ class Tab(Hosted, Vertical):
     """Which of its widgets has the focus first."""
 
     _made: _Kept | None = None
+    listing: Listing[Any] | None = None
+    """How its list is filtered and sorted, where that is to be chosen."""
 
     def made_once(self, view: StudyView, make: Callable[[], T], *asked: Any) -> T:
         """What `make` gives, kept until a trial ends, one that ended changes, or the study or `asked` is another.
@@ -94,6 +97,9 @@ class Tab(Hosted, Vertical):
     def commands(self) -> list[tuple[str, ...]]:
         """The words of the commands that print the same."""
         return []
+
+    def sort(self) -> None:
+        """By the next of what it can be sorted by, unless its list says so itself."""
 
     def toggle(self) -> None:
         """The other way to look at it."""

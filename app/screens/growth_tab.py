@@ -148,14 +148,14 @@ class GrowthTab(ChartTab):
         return f"hypervolume {last.hypervolume:.3f}{ends} after {last.trials} trials; {news}"
 
     def can(self, action: str) -> bool:
-        return action in ("other_view", "order") and bool(self._steps)
+        return action in ("other_view", "sort") and bool(self._steps)
 
     def toggle(self) -> None:
         """Over trials, or over worker time."""
         self._hours = not self._hours
         self.draw()
 
-    def order(self) -> None:
+    def sort(self) -> None:
         """The largest gain first, or as they ended."""
         self._by_gain = not self._by_gain
         self.again()

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from textual.geometry import Size
 from textual.screen import Screen
 
+from bertdistill.app.bindings import key_of
 from bertdistill.app.memory import Memory
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.engine.contract.workspace import Workspace
@@ -80,3 +81,7 @@ class Hosted:
     @property
     def ui(self) -> Host:
         return self.app  # type: ignore[attr-defined,no-any-return]  # every screen that mixes this in has an app
+
+    def key_for(self, action: str) -> str:
+        """The first key of an action, as it is shown."""
+        return key_of(action, self.ui.options.keymap, ascii_only=self.ui.ascii_only)

@@ -6,7 +6,7 @@ It decides nothing. A version whose verification has ended is settled when it is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -28,11 +28,13 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import verification
+from bertdistill.app.views.listing import Words
 from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
 from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -106,6 +108,17 @@ a model something, next to its teacher.
         self.news: ModelsNews | None = None
         self._chosen = ""
         self._drawn: tuple[Any, ...] = ()
+        self._listing = Listing(
+            "version",
+            "versions",
+            Words("squad -refused", held, lambda: [one.name for one in self.news.models] if self.news else []),
+            columns=lambda: [column.key for column in COLUMNS],
+            sorts=ORDERS.__contains__,
+            value=lambda model, column: ORDERS[column](model),
+            changed=self.follow,
+            usual="made",
+        )
+        self.listings = {"models": self._listing}
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -162,11 +175,13 @@ a model something, next to its teacher.
         empty = "No model yet. Open a study, choose a trial and press P to promote it."
         split = self.query_one(Split)
         named = split.room >= ROOMY or not split.room
-        rows = [model_table_row(one, named=named, ascii_only=self.ui.ascii_only) for one in news.models]
+        listing, ascii_only = self._listing, self.ui.ascii_only
+        rows = [model_table_row(one, named=named, ascii_only=ascii_only) for one in listing.shown(news.models)]
         columns = _columns(news.models, named=named)
-        split.suit(whole_width(columns, rows))
-        table.show(columns, rows, empty=empty)
-        entitle(table, title="Versions, newest first")
+        heads = listing.heads(columns, ascii_only=ascii_only)
+        split.suit(whole_width(heads, rows))
+        table.show(heads, rows, empty=listing.no_match(self.key_for) if news.models else empty)
+        entitle(table, title=listing.title("Versions", "Versions, newest first", columns, self.key_for))
         self._show_details(news)
         self.refresh_keys()
 
@@ -217,6 +232,8 @@ a model something, next to its teacher.
                 return model is not None and bool(model.aliases)
             case "source" | "pane" | "delete":
                 return model is not None
+            case "filter" | "sort" | "sort_reverse":
+                return self.news is not None and bool(self.news.models)
         return True
 
     def copies(self) -> list[tuple[str, str]]:
@@ -322,6 +339,41 @@ a model something, next to its teacher.
         self.ui.push_screen(Confirm(question, yes="Undo it", no="Keep it"), answered)
 
 
+def held(model: Model) -> str:
+    """What a version can be found by: its name, state, aliases, trial and task, and what was noted about it."""
+    row = model.row
+    states = (model.version.state, *(["changed"] if row["changed"] else []), *(["forced"] if row["forced"] else []))
+    return " ".join((model.name, *states, *row["aliases"], trial_of(model), model.study.task, model.version.note))
+
+
+def trial_of(model: Model) -> str:
+    """Where a version came from: `demo/7`."""
+    return f"{model.study.name}/{model.trial.number}"
+
+
+def score_of(model: Model) -> str:
+    """The name of its score: the first of its task that was verified."""
+    return next((name for name in TASKS[model.study.task].scores if name in model.version.metrics), "")
+
+
+def latency_of(model: Model) -> str:
+    """The name of its latency, empty where none was measured."""
+    return next((name for name in LATENCIES if name in model.version.metrics), "")
+
+
+ORDERS: Mapping[str, Callable[[Model], Any]] = {
+    "model": lambda model: model.name.casefold(),
+    "state": lambda model: model.version.state,
+    "score": lambda model: model.version.metrics.get(score_of(model)),
+    "aliases": lambda model: ", ".join(model.row["aliases"]) or None,
+    "params": lambda model: model.version.metrics.get("params"),
+    "latency": lambda model: model.version.metrics.get(latency_of(model)),
+    "trial": lambda model: trial_of(model).casefold(),
+    "made": lambda model: -model.version.id,
+}
+"""What a column sorts by."""
+
+
 def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
     """Those that fit first are the ones to choose by, aliases among them."""
     widths = {"state": 15} if any(one.row["changed"] for one in models) else {}
@@ -332,7 +384,7 @@ def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
 def model_table_row(model: Model, *, named: bool = True, ascii_only: bool = False) -> Row:
     """One version; the score is the first of its task, with its name where that fits."""
     version, metrics = model.version, model.version.metrics
-    score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
+    score, latency = score_of(model), latency_of(model)
     changed = model.row["changed"]
     words = model_report.state_words(version.state, forced=model.row["forced"], changed=changed, ascii_only=ascii_only)
     cells = (
@@ -341,8 +393,8 @@ def model_table_row(model: Model, *, named: bool = True, ascii_only: bool = Fals
         Cell(f"{fmt.metric(score, metrics[score]):>6} {score if named else ''}".rstrip() if score else ""),
         Cell(safe_line(", ".join(model.row["aliases"]), 60), "accent"),
         Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),
-        Cell(next((fmt.metric(name, metrics[name], unit=True) for name in LATENCIES if name in metrics), "")),
-        Cell(safe_line(f"{model.study.name}/{model.trial.number}", 60)),
+        Cell(fmt.metric(latency, metrics[latency], unit=True) if latency else ""),
+        Cell(safe_line(trial_of(model), 60)),
         Cell(time.strftime("%m-%d %H:%M", time.localtime(version.created_at))),
     )
     return Row(model.name, cells, dim=version.state in ("refused", "failed"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,18 +47,6 @@ def default_columns(view: StudyView, losses: Mapping[int, float] | None = None) 
     rest = ("parameters",) if len(own) < len(varied) or not varied else ()
     loss = ("loss",) if losses and not view.objectives else ()
     return ("state", *(o.metric for o in view.objectives), *own, *rest, *loss, "gain", "note")
-
-
-def sort_key(view: StudyView, name: str, losses: Mapping[int, float]) -> Any:
-    """Key function for `sorted`; missing values go last, numbers before words."""
-
-    def key(trial: Trial) -> tuple[int, float, str]:
-        value = sort_value(view, trial, name, losses)
-        if isinstance(value, bool | str) or value is None:
-            return (2 if value is None else 1, 0.0, str(value))
-        return (0, float(value), "") if math.isfinite(value) else (2, 0.0, "")
-
-    return key
 
 
 def sort_value(view: StudyView, trial: Trial, name: str, losses: Mapping[int, float]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
@@ -14,6 +14,9 @@ _LEAST = 6
 """Minimum cells of a cut column at the right edge."""
 _TITLE, _WORD = 18, 12
 """Most cells that a name, or a word below it, asks for: `transformer.layers`, `transformer`."""
+
+ARROWS = (("▾", "v"), ("▴", "^"))
+"""Beside the head that sorts a list: as usual, and reversed; each with its form in ASCII."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,16 @@ def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
     if all(map(_is_number, known)):
         return Column(key, title, width, "right")
     return Column(key, title, width, grow=longest > width, most=min(longest, 2 * _TITLE))
+
+
+def arrowed(columns: Sequence[Column], by: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
+    """The columns with an arrow in the head of the one that sorts the list, which becomes as wide as that needs."""
+
+    def headed(column: Column) -> Column:
+        head = f"{column.title} {ARROWS[reverse][ascii_only]}".strip()
+        return replace(column, title=head, width=max(column.width, min(_TITLE + 2, cell_len(head))))
+
+    return [headed(column) if column.key == by else column for column in columns]
 
 
 def _is_number(word: str) -> bool:
