@@ -512,6 +512,12 @@ class BertDistill(App[None]):
 
         self.push_screen(AnalysisScreen(study, number))
 
+    def open_overview(self, study: str) -> None:
+        from bertdistill.app.screens.analysis import AnalysisScreen
+        from bertdistill.app.screens.overview_tab import OverviewTab
+
+        self.push_screen(AnalysisScreen(study, tab=OverviewTab.NAME))
+
     def open_history(self, study: str) -> None:
         from bertdistill.app.screens.history import HistoryScreen
 

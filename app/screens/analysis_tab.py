@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from bertdistill.app.draw.canvas import Drawing, Kind
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.safe import safe
@@ -69,6 +70,10 @@ class Tab(Hosted, Vertical):
         same = kept is not None and kept.asked == asked and kept.ended == ended
         self._made = _Kept(view.ranked, asked, ended, kept.made if kept is not None and same else make())
         return cast(T, self._made.made)
+
+    def look(self, reader: Reader, view: StudyView) -> Any:
+        """What `read` gives, for tabs that need more of the workspace than the study; in the same thread."""
+        return self.read(view)
 
     def read(self, view: StudyView) -> Any:
         """The values to show; in a thread, so it touches plain attributes only. Cheap while no trial has ended."""

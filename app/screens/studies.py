@@ -44,6 +44,8 @@ ROOMY = 90
 """Cells of the list from which on the name of a study's best score stands beside it."""
 WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
 NONE_YET = "There are no studies here yet; press n to create one."
+OF_A_STUDY = ("open", "overview", "history", "archive", "delete", "pause_study", "stop_study", "undo")
+"""Actions on the study under the cursor."""
 ALL_AWAY = "All studies are archived. Press H to see them."
 
 
@@ -249,7 +251,9 @@ state, task or note hold every word that is typed, and none that has a minus bef
                 return NONE_YET
             case "open" if view is None and self.news is not None and not self.news.views:
                 return ""
-            case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
+            case "open" | "overview" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if (
+                view is None
+            ):
                 return NONE_YET if self.news is None or not self.news.views else self._why_none
             case "show_archived" if self.news is not None and not self.news.archived:
                 return "No study is archived; A archives one."
@@ -294,6 +298,10 @@ state, task or note hold every word that is typed, and none that has a minus bef
 
     def action_new_study(self) -> None:
         self.ui.open_new_study()
+
+    def action_overview(self) -> None:
+        if name := self.study_name:
+            self.ui.open_overview(name)
 
     def action_history(self) -> None:
         self.ui.open_history(self.study_name)

@@ -25,7 +25,7 @@ from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
-from bertdistill.app.views.habits import Habits, read_habits
+from bertdistill.app.views.habits import IMPORTANCE, Habits, read_habits
 from bertdistill.app.views.study_card import ENDED_KEYS, ended_words
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
@@ -301,7 +301,13 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         """The columns of the list behind the number."""
         if self.news is None:
             return self._columns or ()
-        return self._columns or trial_columns.default_columns(self.news.view, self.news.losses)
+        return self._columns or trial_columns.default_columns(self.news.view, self.news.losses, self._important)
+
+    @property
+    def _important(self) -> list[str]:
+        """Its parameters, the most important first, as the analysis found them last."""
+        kept: list[Any] = self.ui.memory.recall(f"{IMPORTANCE}.{self.study_name}", [])
+        return [name for name in kept if isinstance(name, str)]
 
     def _value(self, trial: Trial, column: str) -> Any:
         """What the list is sorted by."""
@@ -500,6 +506,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def action_analysis(self) -> None:
         self.ui.open_analysis(self.study_name)
+
+    def action_overview(self) -> None:
+        self.ui.open_overview(self.study_name)
 
     def action_history(self) -> None:
         self.ui.open_history(self.study_name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertdistill.app.text import format as fmt
@@ -36,14 +37,17 @@ def known_columns(view: StudyView) -> list[str]:
     return list(dict.fromkeys([*FACTS, *metric_columns(view), *sorted(measured), *searched]))
 
 
-def default_columns(view: StudyView, losses: Mapping[int, float] | None = None) -> tuple[str, ...]:
+def default_columns(
+    view: StudyView, losses: Mapping[int, float] | None = None, important: Sequence[str] = ()
+) -> tuple[str, ...]:
     """State, objectives, what the trials differ in, gain and what else is worth a word.
 
-    Recipe and family come first of the parameters; those of one family alone share the column `parameters`. A loss is
-    shown where there is no objective to rank by.
+    Recipe and family come first of the parameters, then the most `important` ones, where that is known; those of one
+    family alone share the column `parameters`. A loss is shown where there is no objective to rank by.
     """
     varied = [name for name, choices in view.outline.searched.items() if len(choices) != 1]
-    own = sorted((name for name in varied if "." not in name), key=lambda name: _LEADING.get(name, len(_LEADING)))
+    places = {name: len(_LEADING) + place for place, name in enumerate(important)} | _LEADING
+    own = sorted((name for name in varied if "." not in name), key=lambda name: places.get(name, math.inf))
     rest = ("parameters",) if len(own) < len(varied) or not varied else ()
     loss = ("loss",) if losses and not view.objectives else ()
     return ("state", *(o.metric for o in view.objectives), *own, *rest, *loss, "gain", "note")

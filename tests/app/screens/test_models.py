@@ -31,6 +31,7 @@ from bertdistill.app.children.ask_process import AnswerProcess, Reply, teacher_o
 from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.try_model import TryScreen, comparison, first_line
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions
@@ -134,6 +135,14 @@ async def test_versions_with_report_and_card(bench: Make, tmp_path: Path) -> Non
             .split("ask ")[1]
             .startswith("model:1 TEXT" if of.spec.task != QUESTION_ANSWERING else "model:1 -q")
         )
+        table = screen.query_one("#models", LineTable)
+        await pilot.press("s", "s", "s")
+        await shown(pilot, "Versions by report score")
+        await pilot.press("slash", *"prod")
+        await until(pilot, lambda: [row.key for row in table._rows] == ["model:1"], "the version with that alias")
+        await shown(pilot, "1 of 2 versions, esc clears: prod")
+        await pilot.press("escape")
+        assert len(table._rows) == 2
 
 
 async def test_an_alias_is_set_and_undone(bench: Make) -> None:
