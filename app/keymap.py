@@ -38,6 +38,7 @@ PLACES: dict[str, str] = {
     "queue": "Queue a trial",
     "table": "In a table",
     "log": "In a log",
+    "text": "In a long text",
     "search": "In the search",
     "slices": "In the list of a slice",
     "cuts": "In the thresholds of a cascade",
@@ -151,11 +152,11 @@ ACTIONS: tuple[Action, ...] = (
     _move("columns-right", "right", "shift(1)", "Columns to the right"),
     Action("choose", "enter", "choose", "Open or choose", ("table",), "table", 60, "choose", palette=False),
     # ---- logs
-    Action("search", "slash", "search", "Search the log", ("log",), "view", 5, "search"),
-    Action("next-hit", "n", "next_hit(1)", "Next line that was searched for", ("log",), "view", 6, "next"),
-    Action("previous-hit", "N", "next_hit(-1)", "The one before", ("log",), "view", palette=False),
+    Action("search", "slash", "search", "Search the text", ("log", "text"), "view", 5, "search"),
+    Action("next-hit", "n", "next_hit(1)", "Next line that was searched for", ("log", "text"), "view", 6, "next"),
+    Action("previous-hit", "N", "next_hit(-1)", "The one before", ("log", "text"), "view", palette=False),
     Action("edit-log", "o", "edit_log", "Read the log in $EDITOR", ("log",), "export"),
-    Action("end-search", "escape", "end_search", "End the search", ("log",), "view", palette=False),
+    Action("end-search", "escape", "end_search", "End the search", ("log", "text"), "view", palette=False),
     Action("leave-search", "escape", "leave_search", "Search for nothing", ("search",), "view", palette=False),
     # ---- studies
     Action("new-study", "n", "new_study", "New study from a file", ("studies",), "study", 2, "new"),

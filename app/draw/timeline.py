@@ -50,9 +50,8 @@ def timeline_drawing(spans: Sequence[Span], look: Look) -> Drawing:
     slots = sorted({one.slot for one in spans}, key=_in_order, reverse=True)
     began, ended = min(one.start for one in spans), max(one.end for one in spans)
     length, unit = next((u for u in UNITS if ended - began >= LEAST_UNITS * u[0]), UNITS[-1])
-    x = scale(
-        [0.0, max((ended - began) / length, 1e-3)], Axis(f"{unit} since the start", "minimize", number), margin=0.0
-    )
+    across = Axis("since the start", "minimize", lambda value: f"{number(value)}{unit if value else ''}")
+    x = scale([0.0, max((ended - began) / length, 1e-3)], across, margin=0.0)
     y = scale([], Axis("", "maximize", choices=tuple(slots)))
     with canvas_of(look, x, y) as canvas:
         rows = [canvas.row(float(slots.index(one.slot))) for one in spans]

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
 from textual import on
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import Static
 
 from bertdistill.app.draw.canvas import Drawing, Kind
 from bertdistill.app.reader import Reader
@@ -24,6 +23,7 @@ from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.text_pane import TextPane
 from bertdistill.app.widgets.titles import entitle
 
 T = TypeVar("T")
@@ -185,29 +185,25 @@ class ChartTab(Tab):
             self._wanted = None
 
 
-class Words(VerticalScroll):
+class Words(TextPane):
     """Some lines of foreign text, never markup; the arrow keys scroll what can have the focus."""
 
     DEFAULT_CSS = """
     Words { height: auto; max-height: 4; padding: 0 1; }
     Words.-empty { display: none; }
-    Words Static { height: auto; width: 1fr; }
     """
 
     def __init__(self, *, id: str, can_focus: bool = False) -> None:
-        super().__init__(id=id, classes="-empty pane" if can_focus else "-empty", can_focus=can_focus)
-        self._inner = Static("", markup=False)
+        super().__init__(id=id, classes="-empty pane" if can_focus else "-empty")
+        self.can_focus = can_focus
         self._said: str | Text = ""
-
-    def compose(self) -> Any:
-        yield self._inner
 
     def say(self, text: str | Text, limit: int = 4000) -> None:
         """Show this text: a str is made harmless here, a Text is harmless already."""
         if text != self._said:
             self._said = text
             self.set_class(not text, "-empty")
-            self._inner.update(safe(text, limit) if isinstance(text, str) else text)
+            self.tell(safe(text, limit) if isinstance(text, str) else text)
             self.scroll_home(animate=False)
 
 

@@ -19,7 +19,7 @@ from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.change_card import change_card, outcome_words, remedy_words
-from bertdistill.app.views.listing import Words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
@@ -65,7 +65,7 @@ undone says why and what to do instead. An undo is itself a request, so it can b
         self._listing: Listing[Entry] = Listing(
             "request",
             "requests",
-            Words("threshold -undone", held, lambda: [one.who for one in self.news.entries] if self.news else []),
+            WordFilter("threshold -undone", held, lambda: [one.who for one in self.news.entries] if self.news else []),
             columns=lambda: [column.key for column in COLUMNS],
             sorts=ORDERS.__contains__,
             value=lambda entry, column: ORDERS[column](entry),

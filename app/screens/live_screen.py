@@ -27,7 +27,7 @@ from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.listing import Listing
-from bertdistill.app.widgets.search import SearchField, Searching
+from bertdistill.app.widgets.search import Searching, open_search
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -116,8 +116,6 @@ class LiveScreen(Hosted, Screen[Any]):
     """How its lists are filtered and sorted, by the ids of their tables."""
     _list_last = ""
     """Id of the list that had the focus last."""
-    searches: ClassVar[bool] = False
-    """Whether it has a log that can be searched."""
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     ending = ""
@@ -145,8 +143,6 @@ class LiveScreen(Hosted, Screen[Any]):
         yield from self.body()
         if self.tells:
             yield Line(id="outcome")
-        if self.searches:
-            yield SearchField()
         yield Keys(id="keys")
         yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
 
@@ -254,8 +250,8 @@ class LiveScreen(Hosted, Screen[Any]):
         self.call_after_refresh(self.follow)
 
     @on(Searching)
-    def search_in(self, event: Searching) -> None:
-        self.query_one(SearchField).open(event.pane)
+    async def search_in(self, event: Searching) -> None:
+        await open_search(self, event.pane)
 
     def jumps(self) -> list[tuple[int, int, Callable[[], object]]]:
         """Where a letter may lead: column and line of its label, in front of a title, and what goes there."""

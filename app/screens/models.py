@@ -14,9 +14,7 @@ from typing import Any, ClassVar
 from rich.console import Group
 from rich.text import Text
 from textual import on
-from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
@@ -28,7 +26,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import verification
-from bertdistill.app.views.listing import Words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
@@ -37,6 +35,7 @@ from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.text_pane import TextPane
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.workspace import checked
 from bertdistill.engine.steering import actions
@@ -111,7 +110,7 @@ a model something, next to its teacher.
         self._listing = Listing(
             "version",
             "versions",
-            Words("squad -refused", held, lambda: [one.name for one in self.news.models] if self.news else []),
+            WordFilter("squad -refused", held, lambda: [one.name for one in self.news.models] if self.news else []),
             columns=lambda: [column.key for column in COLUMNS],
             sorts=ORDERS.__contains__,
             value=lambda model, column: ORDERS[column](model),
@@ -125,8 +124,7 @@ a model something, next to its teacher.
     def body(self) -> Iterable[Widget]:
         with Split(id="models-body"):
             yield LineTable(id="models", classes="pane")
-            with VerticalScroll(id="details", classes="pane"):
-                yield Static(id="report", markup=False)
+            yield TextPane(id="details", classes="pane")
 
     def on_mount(self) -> None:
         self.add_class("-show-models")
@@ -186,21 +184,20 @@ a model something, next to its teacher.
         self.refresh_keys()
 
     def _show_details(self, news: ModelsNews) -> None:
-        model, pane = self.chosen, self.query_one("#details")
+        model, pane = self.chosen, self.query_one("#details", TextPane)
         card = news.card if model is not None and model.name == news.chosen else ""
         drawn = (model.row if model else None, model.version.report if model else None, card, self.ui.ascii_only)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        body = self.query_one("#report", Static)
         if model is None:
-            body.update("")
+            pane.tell("")
             return
         missed = missed_words(outline(model.study).objectives, model.version.metrics)
         report = model_report.report(model.row, model.version, missed, ascii_only=self.ui.ascii_only)
         heading = Text("\nIts model card\n", "bold")
-        body.update(Group(report, heading, model_report.card_text(card)) if card else report)
-        entitle(pane, title=f"{model.name}: report and card")
+        pane.tell(Group(report, heading, model_report.card_text(card)) if card else report)
+        pane.call_it(f"{model.name}: report and card")
 
     @property
     def chosen(self) -> Model | None:

@@ -27,7 +27,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
-from bertdistill.app.views.listing import Words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.points import chart_axis
 from bertdistill.app.views.setting_card import key_facts, space_facts
 from bertdistill.app.views.study_form import plain
@@ -99,7 +99,7 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         self._listing: Listing[Setting] = Listing(
             "setting",
             "settings",
-            Words("range learning", held, lambda: [one.key for one in self.news.settings] if self.news else []),
+            WordFilter("range learning", held, lambda: [one.key for one in self.news.settings] if self.news else []),
             columns=lambda: [column.key for column in self._columns],
             sorts={column.key for column in COLUMNS}.__contains__,
             value=setting_value,

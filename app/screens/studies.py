@@ -22,7 +22,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
-from bertdistill.app.views.listing import Words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.points import chart_axis, no_point
 from bertdistill.app.views.study_card import study_card
 from bertdistill.app.views.study_order import ORDERS, age, changed_at, held, newest_first
@@ -82,7 +82,9 @@ state, task or note hold every word that is typed, and none that has a minus bef
         self._listing = Listing(
             "study",
             "studies",
-            Words("sst2 -failed", held, lambda: [view.study.name for view in self.news.views] if self.news else []),
+            WordFilter(
+                "sst2 -failed", held, lambda: [view.study.name for view in self.news.views] if self.news else []
+            ),
             columns=lambda: [column.key for column in self._columns],
             sorts=ORDERS.__contains__,
             value=lambda view, column: ORDERS[column](view),
@@ -90,6 +92,9 @@ state, task or note hold every word that is typed, and none that has a minus bef
             usual="changed",
         )
         self.listings = {"studies": self._listing}
+
+    def _study_names(self) -> list[str]:
+        return [view.study.name for view in self.news.views] if self.news is not None else []
 
     def body(self) -> Iterable[Widget]:
         with Split(id="studies-body"):

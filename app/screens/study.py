@@ -82,7 +82,6 @@ class StudyScreen(LiveScreen):
     """The live study. `1`–`4` go to a pane, and choose the only one where the window is narrow."""
 
     PLACE = "study"
-    searches = True
     BINDINGS: ClassVar = bindings("study")
     panes: ClassVar = {name: name for name in PANES}
     HELP = """

@@ -23,7 +23,7 @@ from bertdistill.app.report.survey_text import (
 from bertdistill.app.report.table_page import Table
 from bertdistill.app.screens.evidence_tab import EvidenceTab
 from bertdistill.app.text.safe import safe_line
-from bertdistill.app.views.listing import Words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.survey import published_data, quick_survey
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row, Tone
@@ -47,7 +47,7 @@ class SurveyTab(EvidenceTab[Survey]):
         self.listing: Listing[Entry] = Listing(
             "method",
             "methods",
-            Words("pruned -bilstm", held, lambda: [one.method for one in self._entries.values()]),
+            WordFilter("pruned -bilstm", held, lambda: [one.method for one in self._entries.values()]),
             columns=lambda: [column.key for column in self._columns],
             sorts=self._sorts,
             value=self._value,

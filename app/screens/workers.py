@@ -56,7 +56,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
-from bertdistill.app.views.listing import Words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.tail import Tail
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.curve_chart import curve_of, in_order
@@ -129,7 +129,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self._slots_shown = Listing[SlotState](
             "slot",
             "slots",
-            Words("demo running", self._slot_held, self._worker_names),
+            WordFilter("demo running", self._slot_held, self._worker_names),
             columns=lambda: [column.key for column in SLOT_COLUMNS],
             sorts={column.key for column in SLOT_COLUMNS}.__contains__,
             value=lambda place, column: slot_value(self.news, place, column) if self.news else None,
@@ -139,7 +139,9 @@ not. Workers and runner are separate processes: closing this app does not stop t
         self._queue_shown = Listing[Waiting](
             "waiting item",
             "waiting items",
-            Words("demo -slot", queue_held, lambda: [item_name(item) for item in self.news.queue] if self.news else ()),
+            WordFilter(
+                "demo -slot", queue_held, lambda: [item_name(item) for item in self.news.queue] if self.news else ()
+            ),
             columns=lambda: [column.key for column in QUEUE_COLUMNS],
             sorts={column.key for column in QUEUE_COLUMNS}.__contains__,
             value=queue_value,
@@ -152,6 +154,9 @@ not. Workers and runner are separate processes: closing this app does not stop t
 
     def _worker_names(self) -> list[str]:
         return [worker.name for worker in self.news.workers] if self.news is not None else []
+
+    def _queue_names(self) -> list[str]:
+        return [item_name(item) for item in self.news.queue] if self.news is not None else []
 
     def _again(self) -> None:
         if self.news is not None:

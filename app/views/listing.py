@@ -29,7 +29,7 @@ class Language(Protocol[Asked]):
 
 
 @dataclass(frozen=True)
-class Words(Generic[Item]):
+class WordFilter(Generic[Item]):
     """Every word of the filter stands in an item; one with a minus before it does not."""
 
     example: str

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bertdistill.app.views.listing import Words, holds, ordered
+from bertdistill.app.views.listing import WordFilter, holds, ordered
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,14 @@ from bertdistill.app.views.listing import Words, holds, ordered
 )
 def test_the_words_that_find_an_item(text: str, found: bool) -> None:
     assert holds("sst2-small Failed classification", text) is found
-    assert Words[str]("", str, tuple).test(text)("sst2-small Failed classification") is found
+    assert WordFilter[str]("", str, tuple).test(text)("sst2-small Failed classification") is found
 
 
 @pytest.mark.parametrize(
     ("text", "found"), [("", []), ("x a", ["alpha", "Axe"]), ("-al", ["-alpha"]), ("alpha", []), ("x ", [])]
 )
 def test_the_last_word_is_completed(text: str, found: list[str]) -> None:
-    assert Words[Any]("", str, lambda: ["alpha", "Axe", "alpha"]).complete(text) == found
+    assert WordFilter[Any]("", str, lambda: ["alpha", "Axe", "alpha"]).complete(text) == found
 
 
 def test_missing_values_are_last_either_way() -> None:

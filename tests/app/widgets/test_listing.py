@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bertdistill.app.views.listing import Words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.listing import Listing
 
@@ -19,7 +19,7 @@ def a_list(drawn: list[Any]) -> Listing[tuple[str, int]]:
     found: Listing[tuple[str, int]] = Listing(
         "pair",
         "pairs",
-        Words("one", lambda pair: pair[0], tuple),
+        WordFilter("one", lambda pair: pair[0], tuple),
         columns=lambda: [column.key for column in COLUMNS],
         sorts=("name", "size").__contains__,
         value=lambda pair, column: pair[column == "size"],
