@@ -77,8 +77,8 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `gain` with `low` and `high` as shares of the unit box, `hypervolume` as the model believes it, `seconds` of worker
   time or null; null if too few scores are known) and, with a transfer set, `transfer` (list of *transfer*). With
   `--part` one of these; `parallel`: an object with `axes` (objects with `name`, `kind`, `low`, `high`, `log`,
-  `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*. With `--csv` the rows of the part; of
-  the importance one row a weight.
+  `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*; `overview`: a list of *run*. With
+  `--csv` the rows of the part; of the importance one row a weight.
 - `compare`: an object with `trials` (names), `seeds` (over how many seeds the values of each are means), `settings`
   (objects with `name`, `same`, `searched`, `values` by trial) and `metrics` (objects with `name`, `objective`, and by
   trial `values`, `spreads` over seeds, `differences` to the first, `verdicts`).
