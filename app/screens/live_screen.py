@@ -283,7 +283,7 @@ class LiveScreen(Hosted, Screen[Any]):
     def on_mount(self) -> None:
         self._use_panes()
         for listing in self.listings.values():
-            listing.recall(self.ui.memory.recall(listing.things, {}))
+            self.recall_order(listing)
         self.use_marker()
         self.header(Text("Reading the workspace …", "dim"))  # `show` says what it is
         self._name_panes()
@@ -368,6 +368,10 @@ class LiveScreen(Hosted, Screen[Any]):
     def listing(self) -> Listing[Any] | None:
         """The list that filter and sort act on; before one had the focus, the first."""
         return self.listings.get(self.list_used) or next(iter(self.listings.values()), None)
+
+    def recall_order(self, listing: Listing[Any]) -> None:
+        """Sort a list as it was sorted last."""
+        listing.recall(self.ui.memory.recall(listing.things, {}))
 
     def keep_order(self, listing: Listing[Any]) -> None:
         """Remember how a list is sorted."""

@@ -599,6 +599,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         self.toggle_class("-maximised")
         self.action_pane(name)
 
+    def recall_order(self, listing: Listing[Any]) -> None:
+        """It is among the habits of the study."""
+
     def keep_order(self, listing: Listing[Any]) -> None:
         self._remember()
 
