@@ -103,7 +103,8 @@ def test_a_hint_that_is_turned_twice_before_it_is_drawn_is_turned_once() -> None
     found.at = 1
     found.turn()
     found.turn()
-    assert found.place(lambda _: False) == "" and found.at == -1
+    assert found.place(lambda _: False) == ""
+    assert found.at == -1
 
 
 def test_without_a_folder_there_is_no_tour() -> None:
