@@ -281,7 +281,9 @@ class Chart(Widget, can_focus=True):
         if _around(drawing) != _around(self._drawing):
             self.post_message(self.Drawn(self, drawing))
         self._drawing = drawing
-        return drawing.text.split("\n") if drawing.drawn else wrap(self._empty or drawing.text, look.width)
+        if drawing.drawn:
+            return drawing.text.split("\n")
+        return wrap(self._empty or drawing.text, look.width, initial_indent=" ", subsequent_indent=" ")
 
 
 def _around(drawing: Drawing) -> Drawing:
