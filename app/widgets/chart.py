@@ -32,7 +32,7 @@ _SHADES: dict[str, tuple[str, float]] = {
     "baseline": ("text-warning", 1.0),
     "running": ("text-primary", 1.0),
     "reference": ("text-secondary", 1.0),
-    "tied": ("text-success", 0.6),
+    "tied": ("text-success", 0.8),
     "cascade": ("text-primary", 1.0),
     "screened": ("foreground", 0.6),
     "dominated": ("foreground", 0.6),

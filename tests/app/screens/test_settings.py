@@ -68,7 +68,7 @@ async def test_settings_at_every_size(ws: Workspace, size: Any) -> None:
         assert "threshold.exact 20" in line_of(pilot, "threshold.exact")
         assert "a feasible trial has" in words_on(pilot)
         assert "budget.trials" in words_on(pilot)
-        assert "changed" not in line_of(pilot, "setting now"), "nothing is, so the values have its room"
+        assert "changed" not in line_of(pilot, "setting   "), "nothing is, so the values have its room"
 
 
 async def test_ranges_name_the_space_of_the_study_file(ws: Workspace) -> None:
