@@ -333,6 +333,7 @@ def test_few_values_are_marked(values: int, marks: int) -> None:
     assert marks == curves_drawing([curve], "step", Look()).text.count("●")
     assert marks == curves_drawing([curve], "", Look(marker="ascii")).text.count("o")
     assert "●" not in curves_drawing([curve], "step", Look(), smoothing=0.6).text
+    assert "●" not in curves_drawing([replace(curve, measured=False)], "step", Look()).text
 
 
 @pytest.mark.parametrize("width", range(40, 60))
