@@ -155,7 +155,9 @@ def _marks(canvas: Canvas, series: Sequence[_Series]) -> None:
     """A mark at each measured value, of curves that have few."""
     for one in series:
         if one.curve.measured and len(one.pairs) < min(MEASURED, canvas.columns // 2):
-            marked = dict.fromkeys(cell for cell in canvas.cells_of(one.pairs) if canvas.holds(*cell))
+            across, up = canvas.look.dots
+            places = ((x // across, y // up) for x, y in canvas.dots(one.pairs))  # rounded as the line is
+            marked = dict.fromkeys(cell for cell in places if canvas.holds(*cell))
             canvas.scatter(canvas.middles(marked), MARK[canvas.look.plain], one.key)
             canvas.taken.update(marked)
 
