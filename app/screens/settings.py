@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -126,8 +126,7 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         self.news = news
         state = fmt.state(news.view.study.state.value, ascii_only=self.ui.ascii_only)
         self.header(Text.assemble((f"Settings of {safe_line(self.study_name, 40)}  ", "bold"), state))
-        table, listing = self.query_one(LineTable), self._listing
-        columns = self._columns
+        table, listing, columns = self.query_one(LineTable), self._listing, self._columns
         heads = listing.heads(columns, ascii_only=self.ui.ascii_only)
         rows = [setting_row(one, self._left_out) for one in listing.shown(news.settings)]
         self.query_one(Split).suit(whole_width(heads, rows))
@@ -137,13 +136,15 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         self._show_chosen()
 
     @property
-    def _left_out(self) -> str:
-        """The column that the inspector says."""
-        return "filed" if self.inspected else ""
+    def _left_out(self) -> set[str]:
+        """Columns that the inspector says, or that are empty."""
+        changed = self.news is not None and any(one.change is not None for one in self.news.settings)
+        return {*(["filed"] if self.inspected else []), *([] if changed else ["changed"])}
 
     @property
     def _columns(self) -> list[Column]:
-        return [column for column in COLUMNS if column.key != self._left_out]
+        left_out = self._left_out
+        return [column for column in COLUMNS if column.key not in left_out]
 
     def _show_chosen(self) -> None:
         setting, text = self.chosen, Text()
@@ -320,8 +321,8 @@ def _keys(entry: Entry) -> set[str]:
 # --------------------------------------------------------------------------------------------------------------- words
 
 
-def setting_row(setting: Setting, left_out: str = "") -> Row:
-    """One setting, without one of its columns; a changed one is marked and shows who and when.
+def setting_row(setting: Setting, left_out: Container[str] = ()) -> Row:
+    """One setting, without some of its columns; a changed one is marked and shows who and when.
 
     A range that is not narrowed is that of the study file.
     """
@@ -334,7 +335,7 @@ def setting_row(setting: Setting, left_out: str = "") -> Row:
         "filed": Cell(filed, "dim"),
         "changed": Cell(change_words(setting)),
     }
-    kept = tuple(cell for name, cell in cells.items() if name != left_out)
+    kept = tuple(cell for name, cell in cells.items() if name not in left_out)
     return Row(setting.key, kept, mark=setting.change is not None)
 
 
