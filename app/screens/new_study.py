@@ -503,7 +503,7 @@ your changes. The file itself is never changed.
         try:
             override = parse_override(event.value)
         except ConfigError as error:
-            self._verdict(f"{str(error).removeprefix('--set ')}. Example: sampler.kind=tpe", "bold red")
+            self._verdict(f"{str(error).removeprefix('--set ')}. {error.hint}", "bold red")
             return
         name, value = override.path, event.value.partition("=")[2].strip()
         if name not in [field.key.name for field in self.fields]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from bertdistill.engine.study.config import changed, dump, nearest, study_from_d
 from bertdistill.engine.study.file_paths import absolute_path
 from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.ranges import dump_range, typed
-from bertdistill.engine.study.sections import amount, shown
+from bertdistill.engine.study.sections import amount, did_you_mean, shown
+from bertdistill.engine.study.study_spec import SECTIONS as STUDY_SECTIONS
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, Study, StudyState
@@ -184,7 +185,9 @@ def read_change(key: str, value: Any) -> Change:
         return Change("data", {name: _report_file(value) if name == "report" else value})
     if dot and section in SECTIONS:
         return Change(section, {name: value})
-    near = nearest(key, ["note", "threshold", "range", *SECTIONS]) or ""
+    inside = {field.name: f"{name}.{field.name}" for name in SECTIONS for field in fields(STUDY_SECTIONS[name])}
+    near = nearest(key, [*inside, "note", "threshold", "range", *SECTIONS]) or ""
+    near = inside.get(near, near)
     hint = f"Keys: {', '.join(KEYS)} and the other keys of [runner] and [stopping]."
     raise InvalidRequest(f"{key!r} cannot be changed{f'; did you mean {near}?' if near else ''}", hint=hint)
 
@@ -228,7 +231,8 @@ def put(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> StudySpec:
             return changed(spec, "note", values["note"])
     for key, value in values.items():
         if not hasattr(getattr(spec, verb), key):
-            raise ConfigError(f"[{verb}] has no key {key!r}")
+            known = list(vars(getattr(spec, verb)))
+            raise ConfigError(f"[{verb}] has no key {key!r}{did_you_mean(key, known)}")
         spec = changed(spec, f"{verb}.{key}", value)
     return spec
 
