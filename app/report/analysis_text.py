@@ -162,13 +162,19 @@ def outlook_text(found: Outlook | None, complete: int) -> str:
     """What the next trials are worth, one line; or what it waits for. `complete` is the number of such trials."""
     if found is None:
         few = complete < FEWEST
-        waits = f"forecast once {FEWEST} trials are complete ({complete} now)" if few else "unknown: too few have scores"
+        waits = (
+            f"forecast once {FEWEST} trials are complete ({complete} now)" if few else "unknown: too few have scores"
+        )
         return f"what the next trials would add is {waits}"
     percent = max(found.percent) < 100  # beyond that the frontier is so small that a share of it means nothing
     values = found.percent if percent else (found.gain, found.low, found.high)
     gain, low, high = (f"{max(0.0, value):.{1 if percent else 3}f}" for value in values)
     cost = "" if found.seconds is None else f" in {fmt.duration(found.seconds)} of worker time"
-    to = f" % ({low} to {high}) to the hypervolume" if percent else f" ({low} to {high}) to a hypervolume of {found.hypervolume:.3f}"
+    to = (
+        f" % ({low} to {high}) to the hypervolume"
+        if percent
+        else f" ({low} to {high}) to a hypervolume of {found.hypervolume:.3f}"
+    )
     return f"the next {found.trials} trials are expected to add {gain}{to}{cost}"
 
 

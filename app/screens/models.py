@@ -188,7 +188,9 @@ a model something, next to its teacher.
             return
         report = model_report.report(model.row, model.version, model.missed, ascii_only=self.ui.ascii_only)
         heading = Text("\nIts model card\n", "bold")
-        body.update(Group(report, heading, model_report.card_text(card, ascii_only=self.ui.ascii_only)) if card else report)
+        body.update(
+            Group(report, heading, model_report.card_text(card, ascii_only=self.ui.ascii_only)) if card else report
+        )
         entitle(pane, title=f"{model.name}: report and card")
 
     @property

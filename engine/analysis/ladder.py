@@ -158,9 +158,7 @@ def _in_order(rungs: Sequence[Rung], size: str) -> list[Rung]:
 
     smallest = {family: min(of(one) for one in rungs if one.family == family) for family in {r.family for r in rungs}}
     kinds = list(KINDS)
-    return sorted(
-        rungs, key=lambda one: (smallest[one.family], one.family, kinds.index(one.kind), not one.is_smallest)
-    )
+    return sorted(rungs, key=lambda one: (smallest[one.family], one.family, kinds.index(one.kind), not one.is_smallest))
 
 
 def _teacher(frame: Frame) -> Rung | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.runner import requests
+from bertdistill.engine.runner import requests, retention
 from bertdistill.engine.runner.budget import used
 from bertdistill.engine.runner.rules import out_of_hours
 from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
@@ -144,10 +144,19 @@ def _change(
             if made:
                 writes.set_study_spec(session, found.id, dump(spec))
                 reopen(session, found, spec)
+                _follow_limit(session, workspace, found, spec)
                 found = reads.study_by_id(session, found.id)
         if stop_newest:
             ask(workspace, db, requests.STOP_NEWEST, who, study_id=found.id, arguments={"slots": slots})
     return found, made
+
+
+def _follow_limit(session: Writing, workspace: Workspace, study: Study, spec: StudySpec) -> None:
+    """The diagnosis of a study that waits for room says the limit that is now in force, and the room that there is."""
+    if study.state == StudyState.PAUSED and study.diagnosis.startswith(retention.SHORT):
+        free = retention.free_bytes(workspace.path)
+        words = retention.short_words(free, spec.runner.min_free_gb, workspace.path, study.name)
+        writes.set_study_state(session, study.id, StudyState.PAUSED, now=time.time(), diagnosis=words)
 
 
 def _note_logged(session: Writing, study: Study, change: Change, who: str) -> tuple[Study, list[Request]]:

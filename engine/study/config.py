@@ -32,7 +32,6 @@ from bertdistill.engine.study.sections import (
     not_a_table,
     read_dataclass,
     shown,
-    unknown_keys,
 )
 from bertdistill.engine.study.settings_section import read_settings
 from bertdistill.engine.study.space import SETTING, Parameter, Space

@@ -63,7 +63,6 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.search.importances import Importances, Weight
 from bertdistill.engine.search.outlook import Outlook
-from bertdistill.engine.search.outlook import Outlook
 from bertdistill.engine.steering.changes import set_threshold
 from bertdistill.store.db import Database, open_db
 
