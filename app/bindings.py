@@ -131,5 +131,7 @@ class ActionCommands(Provider):
 
 
 def _in_line(words: str | Content, keys: str) -> Content:
-    """What a command does, and its keys beside it."""
-    return Content.assemble(words, ("  " + keys, "bold $text-accent") if keys else "")
+    """What a command does behind its group, and its keys beside it."""
+    content = words if isinstance(words, Content) else Content(words)
+    group = content.plain.partition(" ")[0]
+    return Content.assemble(content.stylize("dim", 0, len(group)), ("  " + keys, "bold $text-accent"))

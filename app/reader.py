@@ -153,7 +153,7 @@ class Reader:
         """The same as `view`, with how sure it is; that is computed again when a trial has ended."""
         view = self.view(name)
         kept = self._views[name]
-        mark = (view.study.prepared, view.ranked)
+        mark = (view.study.prepared, view.objectives, view.ranked)
         if kept.certain != mark:
             from bertdistill.app.views.certain import with_certainty  # numpy: 0.1 s that few screens need
 
@@ -211,7 +211,7 @@ class Reader:
         study_id = study.id
         running = reads.trials(session, study_id, states=(TrialState.RUNNING,))
         counts, request = reads.counts(session, study_id), reads.newest_request(session, study_id)
-        mark = (study_id, counts, request, [t.id for t in running])
+        mark = (study_id, study.state, counts, request, [t.id for t in running])
         kept = self._views.get(study.name)
         if kept is not None and kept.mark == mark and kept.spec_dict == study.spec:
             updated = _updated(kept.view, running)

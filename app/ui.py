@@ -392,7 +392,7 @@ class BertDistill(App[None]):
             return
         text = f"{type(error).__name__}: {error}"
         if screen.is_mounted:
-            screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_words(error)}")
+            screen.trouble(f"{'x' if self.ascii_only else '✗'} cannot be read: {error_line(error)}")
         if text != self._problem:
             self._problem = text
             if not screen.tells:  # the line under its header says it already

@@ -1,7 +1,8 @@
 """Takes the pictures of the guide from the running app: `python docs/make_pictures.py WORKSPACE [NAME …]`.
 
 It drives the app without a terminal, exports the screen as SVG, and converts that to PNG with `rsvg-convert`
-(Debian: librsvg2-bin, fonts-dejavu-core). It changes nothing in the workspace.
+(Debian: librsvg2-bin, fonts-dejavu-core). It changes nothing in the workspace. `analysis-errors` and `cascade` read
+predictions, so the run folders must be there, too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ class Picture:
     study: str
     keys: tuple[str, ...] = ()
     until: str = ""
+    gone: str = ""
+    """A text that must have left, such as that something is still being read."""
     size: tuple[int, int] = (120, 40)
     theme: Theme = "dark"
     marker: Marker = "braille"
@@ -73,12 +76,17 @@ def pictures(study: str) -> tuple[Picture, ...]:
         Picture("promote", study, ("down", "P"), until="name"),
         Picture("models", study, ("M",), until="production"),
         Picture("help", study, ("question_mark",), until="On this screen"),
-        Picture("analysis-survey", "survey-sst2", ("a", "9"), until="compression", apart=True),
+        Picture("analysis-survey", "survey-sst2", ("a", "9"), until="compression", gone="(reading", apart=True),
     )
 
 
 _NAMED = {" ": "space", "=": "equals_sign", ">": "greater_than_sign", "<": "less_than_sign"}
 """Textual's names of keys that stand for a character."""
+
+
+def is_ready(picture: Picture, words: str) -> bool:
+    """Whether the screen shows what it is taken for."""
+    return picture.until in words and not (picture.gone and picture.gone in words)
 
 
 async def take(picture: Picture, workspace: Path) -> Path:
@@ -98,9 +106,9 @@ async def take(picture: Picture, workspace: Path) -> Path:
             await pilot.press(_NAMED.get(key, key))
             await pilot.pause(0.3)
         deadline = time.monotonic() + SETTLE_SECONDS
-        while picture.until and picture.until not in html.unescape(app.export_screenshot()).replace("\u00a0", " "):
+        while not is_ready(picture, html.unescape(app.export_screenshot()).replace("\u00a0", " ")):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{picture.name}: {picture.until!r} never came")
+                raise TimeoutError(f"{picture.name}: {picture.until!r} never came, or {picture.gone!r} never left")
             await pilot.pause(0.2)
         await pilot.pause(1.0)
         path = FOLDER / f"{picture.name}.svg"

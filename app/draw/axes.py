@@ -92,7 +92,7 @@ def scale(values: Iterable[float], axis: Axis, *, margin: float = 0.03, parts: i
     Round limits change rarely, so a chart that grows keeps most of its cells. A line whose distance exceeds the range
     of the values stays outside, or it would squeeze them together.
     """
-    if axis.limits:
+    if axis.limits and all(drawable(limit, log=axis.log) for limit in axis.limits):
         return Scale(axis, *axis.limits)
     if axis.choices:
         return Scale(axis, -0.5, len(axis.choices) - 0.5)

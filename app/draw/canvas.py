@@ -161,6 +161,8 @@ class Canvas:
     """Where lines are: labels cover them only where there is no other room."""
     behind: set[tuple[int, int]] = field(default_factory=set)
     """Where something pale is that all else may cover."""
+    beside: set[tuple[int, int]] = field(default_factory=set)
+    """Before and after labels: two that touch read as one, where there is other room."""
 
     def share(self, x: float) -> float:
         return self.x.share(x) * (1 - self.spare)
@@ -288,12 +290,14 @@ class Canvas:
         """
         label = cells(text, self.look)
         lines = self.taken | self.crossed
-        for occupied in (lines | self.behind, lines, *([self.taken] if over else [])):
+        apart = lines | self.beside
+        for occupied in (apart | self.behind, apart, lines, *([self.taken] if over else [])):
             for column, row, side in places:
                 start = column if side == "left" else column - len(label) + 1
                 free = all((start + i, row) not in occupied for i in range(len(label)))
                 if free and label and start >= 0 and start + len(label) <= self.columns and 0 <= row < self.rows:
                     self.put(label, start, row, key, bold=bold)
+                    self.beside |= {(start - 1, row), (start + len(label), row)}
                     return True
         return False
 

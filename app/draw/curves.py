@@ -49,6 +49,8 @@ class Curve:
     values: Sequence[float | None]
     label: str = ""
     """Stands at the last point; the name when empty."""
+    measured: bool = True
+    """Whether each value was measured at its step, rather than being an extreme of several steps."""
 
 
 def curves_chart(curves: Sequence[Curve], x_title: str, look: Look, *, log: bool = False) -> str:
@@ -152,8 +154,10 @@ class _Series:
 def _marks(canvas: Canvas, series: Sequence[_Series]) -> None:
     """A mark at each measured value, of curves that have few."""
     for one in series:
-        if len(one.pairs) < min(MEASURED, canvas.columns // 2):
-            marked = dict.fromkeys(cell for cell in canvas.cells_of(one.pairs) if canvas.holds(*cell))
+        if one.curve.measured and len(one.pairs) < min(MEASURED, canvas.columns // 2):
+            across, up = canvas.look.dots
+            places = ((x // across, y // up) for x, y in canvas.dots(one.pairs))  # rounded as the line is
+            marked = dict.fromkeys(cell for cell in places if canvas.holds(*cell))
             canvas.scatter(canvas.middles(marked), MARK[canvas.look.plain], one.key)
             canvas.taken.update(marked)
 

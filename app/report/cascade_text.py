@@ -79,23 +79,29 @@ def oracle_figures(found: Cascade, cut: Cut) -> str:
 
 
 def _table(found: Cascade, chosen: Cut | None, page: Page) -> str:
-    names, main = found.scores, found.scores[0]
-    titles = ["", "passed on", "threshold", *names, f"random {main}", "gap", f"cost ({found.cost.unit})"]
+    titles = ["", *cut_titles(found)]
     rows = [[">" if cut == chosen else "", *cut_cells(found, cut)] for cut in rows_of(found, chosen)]
     return text_table(titles, rows, right=titles[1:], width=page.width)
 
 
+def cut_titles(found: Cascade) -> list[str]:
+    """The heads of `cut_cells`."""
+    main, *others = found.scores
+    return ["passed on", "threshold", main, f"random {main}", "gap", f"cost ({found.cost.unit})", *others]
+
+
 def cut_cells(found: Cascade, cut: Cut) -> list[str]:
-    """Share, threshold, scores, expected score of random routing, share of the gap closed, cost."""
+    """Share, threshold, score, expected score of random routing, share of the gap closed, cost, then other scores."""
     main = found.scores[0]
     closed = found.closed(cut, main)
     return [
         f"{cut.share:.1%}",
         f"{cut.threshold:.4f}",
-        *(fmt.metric(name, cut.scores[name]) for name in found.scores),
+        fmt.metric(main, cut.scores[main]),
         fmt.metric(main, cut.random[main]),
         fmt.NONE if closed is None else f"{closed:.0%}",
         number(cut.cost),
+        *(fmt.metric(name, cut.scores[name]) for name in found.scores[1:]),
     ]
 
 

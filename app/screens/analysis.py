@@ -126,8 +126,8 @@ seconds; everything else follows the study live.
 
     def jumps(self) -> list[tuple[int, int, Callable[[], object]]]:
         """The tabs, too."""
-        line = self.query_one("#analysis-tabs").region
-        tabs = [(line.x + 1 + start, line.y, partial(self.action_tab, name)) for name, start in self._starts.items()]
+        line = self.query_one("#analysis-tabs").content_region
+        tabs = [(line.x + start, line.y, partial(self.action_tab, name)) for name, start in self._starts.items()]
         return [*super().jumps(), *tabs]
 
     # ------------------------------------------------------------------------------------------------ reading, showing

@@ -36,6 +36,8 @@ from bertdistill.store.rows import ModelVersion
 if TYPE_CHECKING:  # they load numpy, which the first screens do not need
     from bertdistill.engine.analysis.cascade import Cascade, Cut
 
+SHORT_ROWS = 18
+"""Windows with fewer have no room for the chart."""
 PANES = {"table": "cuts", "chart": "cascade-chart"}
 """Name of each pane in the key table, with the id of its widget."""
 TEACHER = None
@@ -95,6 +97,9 @@ measures it on the report split. The cost counts the tokenizer where it was meas
     def on_mount(self) -> None:
         self.query_one("#cuts").focus()
 
+    def on_resize(self) -> None:
+        self.set_class(self.size.height < SHORT_ROWS, "-short")
+
     # ------------------------------------------------------------------------------------------------ reading, showing
 
     def read(self, reader: Reader) -> CascadeNews:
@@ -141,16 +146,14 @@ measures it on the report split. The cost counts the tokenizer where it was meas
         return "teacher" if self.other is TEACHER else f"#{self.other}"
 
     def _list(self, found: Cascade | None) -> None:
-        from bertdistill.app.report.cascade_text import cost_words, cut_cells
+        from bertdistill.app.report.cascade_text import cost_words, cut_cells, cut_titles
 
         table = self.query_one("#cuts", CutTable)
         self._cuts = {} if found is None else {cut.threshold: cut for cut in found.curve()}
         if found is None:
             table.show([], [], empty="No cascade.")
             return
-        main = found.scores[0]
-        titles = ["passed on", "threshold", *found.scores, f"random {main}", "gap", f"cost ({found.cost.unit})"]
-        columns = [Column(title, title, max(7, len(title)), "right") for title in titles]
+        columns = [Column(title, title, max(7, len(title)), "right") for title in cut_titles(found)]
         rows = [Row(at, tuple(Cell(text) for text in cut_cells(found, cut))) for at, cut in self._cuts.items()]
         table.show(columns, rows)
         table.move_to(found.at_share(0.2).threshold)

@@ -31,8 +31,6 @@ from bertdistill.engine.analysis.outcomes import FEWEST_COMPARED
 
 PANES = {"table": "compared", "curves": "compare-curves"}
 """Name of each pane in the key table, with the id of its widget."""
-LEAST_COLUMNS = 60
-"""Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +84,8 @@ removes it, `enter` opens it. Settings that are the same in all trials are hidde
         view = reader.certain(self.study_name)
         trials = [trial for number in numbers if (trial := view.trial(number)) is not None]
         comparison = compare(compared(view, trials), view.objectives, ties(view, trials))
-        columns = max(LEAST_COLUMNS, self._curves.size.width)
         curves, names = reader.curves(
-            view, numbers, lambda n: self._curves.wanted(n, len(numbers), view.scores), columns
+            view, numbers, lambda n: self._curves.wanted(n, len(numbers), view.scores), self._curves.columns
         )
         return CompareNews(view, comparison, curves, names)
 

@@ -19,11 +19,12 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import bindings, key_of
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.terminal.terminal import copy_sequence
 from bertdistill.app.text.command_line import without_path
 from bertdistill.app.text.safe import LONGEST_LINE, error_line, safe, safe_line
+from bertdistill.app.widgets.titles import entitle
 from bertdistill.store.errors import BertDistillError
 
 Found = TypeVar("Found")
@@ -144,6 +145,10 @@ class Ask(Writing):
             yield Label(Text(safe(self._title, 1000)))
             yield Input(self._value, placeholder=self._placeholder, max_length=LONGEST_LINE)
             yield Label("", id="problem", markup=False)
+
+    def on_mount(self) -> None:
+        cancel = key_of("cancel", self.ui.options.keymap)
+        entitle(self.query_one(".dialogue"), subtitle=f"enter confirms, {cancel} cancels")
 
     def problem(self, text: str) -> str:
         """What is wrong with `text`, empty when nothing is."""

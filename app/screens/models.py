@@ -332,7 +332,8 @@ def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
     """Those that fit first are the ones to choose by, aliases among them."""
     widths = {"state": 15} if any(one.row["changed"] for one in models) else {}
     widths |= {"state": 30} if any(one.missed for one in models) else {}
-    widths |= {} if named else {"model": 12, "score": 12}
+    widths |= {"model": min(24, max([12, *(len(one.name) for one in models)]))}  # versions differ in the last character
+    widths |= {} if named else {"score": 12}
     return [replace(column, width=widths.get(column.key, column.width)) for column in COLUMNS]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -115,12 +115,12 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         state = fmt.state(news.view.study.state.value, ascii_only=self.ui.ascii_only)
         self.header(Text.assemble((f"Settings of {safe_line(self.study_name, 40)}  ", "bold"), state))
         table = self.query_one(LineTable)
-        left_out = "filed" if self.inspected else ""  # the inspector says it
-        columns = [column for column in COLUMNS if column.key != left_out]
+        changed = sum(one.change is not None for one in news.settings)
+        left_out = {*(["filed"] if self.inspected else []), *([] if changed else ["changed"])}  # the inspector says it
+        columns = [column for column in COLUMNS if column.key not in left_out]
         rows = [setting_row(one, left_out) for one in news.settings]
         self.query_one(Split).suit(whole_width(columns, rows))
         table.show(columns, rows)
-        changed = sum(one.change is not None for one in news.settings)
         entitle(table, title=f"Settings: {changed} changed")
         self._show_chosen()
 
@@ -299,8 +299,8 @@ def _keys(entry: Entry) -> set[str]:
 # --------------------------------------------------------------------------------------------------------------- words
 
 
-def setting_row(setting: Setting, left_out: str = "") -> Row:
-    """One setting, without one of its columns; a changed one is marked and shows who and when.
+def setting_row(setting: Setting, left_out: Container[str] = ()) -> Row:
+    """One setting, without some of its columns; a changed one is marked and shows who and when.
 
     A range that is not narrowed is that of the study file.
     """
@@ -313,7 +313,7 @@ def setting_row(setting: Setting, left_out: str = "") -> Row:
         "filed": Cell(filed, "dim"),
         "changed": Cell(change_words(setting)),
     }
-    kept = tuple(cell for name, cell in cells.items() if name != left_out)
+    kept = tuple(cell for name, cell in cells.items() if name not in left_out)
     return Row(setting.key, kept, mark=setting.change is not None)
 
 

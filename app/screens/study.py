@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
 PANES = ("trials", "frontier", "curves", "log")
 BY_RANK = "★ frontier, then by distance to it"
-LEAST_COLUMNS = 60
-"""Minimum number of points read per curve; as many as the chart has columns if that is more."""
 
 
 @dataclass(frozen=True)
@@ -166,10 +164,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             notices = reads.notices(session, study_id=view.study.id, limit=100)
             preparation = reads.attempt_for_prepare(session, view.study.id) if self._log.display else None
         numbers = self._drawn(view)
-        columns = max(LEAST_COLUMNS, self._curves.size.width)
         several = 3 if numbers == (PREPARATION,) else len(numbers)  # a teacher has no soft loss: one curve is enough
         curves, names = reader.curves(
-            view, numbers, lambda names: self._curves.wanted(names, several, view.scores), columns
+            view, numbers, lambda names: self._curves.wanted(names, several, view.scores), self._curves.columns
         )
         return StudyNews(
             view,

@@ -83,7 +83,7 @@ class Tour(Static):
         if self.at < 0 or self._left is None:
             self._left = list(range(len(HINTS)))
         else:
-            self._left.remove(self.at)
+            self._left = [at for at in self._left if at != self.at]
 
     def dismiss(self) -> None:
         """For ever."""
@@ -103,11 +103,12 @@ class Tour(Static):
     def place(self, is_shown: Callable[[str], bool]) -> str:
         """Show the first hint that is left for a pane that is shown; the selector of that pane, empty without any.
 
-        Those of hidden panes wait until their pane is shown; once no other is left, the tour is not due again.
+        Those of hidden panes wait until their pane is shown; once no other is left after one was shown, the tour is not
+        due again.
         """
         panes = {at: next(filter(is_shown, HINTS[at].beside), "") for at in self._left or ()}
         self.at = next((at for at, pane in panes.items() if pane), -1)
-        if self.at < 0 and self._left is not None:
+        if self.at < 0 and self._left is not None and len(self._left) < len(HINTS):
             self._keep()
         self.display = self.at >= 0
         text = self.text if self.display else Text()

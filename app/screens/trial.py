@@ -41,8 +41,6 @@ from bertdistill.store import reads
 from bertdistill.store.rows import ModelVersion, Trial, TrialState
 
 PANES = ("facts", "curves", "runs", "log")
-LEAST_COLUMNS = 60
-"""Minimum number of points read per curve; as many as the chart has columns if that is more."""
 NO_LINES = "The worker has not written anything."
 NO_OUTPUT = "A run that logs itself keeps its output where it was started; its metrics are here."
 STYLES = {"running": "cyan", "complete": "green", "failed": "red", "infeasible": "yellow"}
@@ -121,8 +119,9 @@ a line that mentions another trial opens it, `escape` returns.
         with reader.session() as session:
             done = trial.state == TrialState.COMPLETE
             models = [m for m in reads.model_versions(session) if m.trial_id == trial.id] if done else []
-        columns = max(LEAST_COLUMNS, self._curves.size.width)
-        curves, names = reader.curves(view, [number], lambda names: self._curves.wanted(names, 1, view.scores), columns)
+        curves, names = reader.curves(
+            view, [number], lambda names: self._curves.wanted(names, 1, view.scores), self._curves.columns
+        )
         log, title = self._log(reader.workspace, details["attempts"])
         card = rank_card(view, trial, self._table(view))
         return TrialNews(view, trial, details, card, models, curves, names, log, title)

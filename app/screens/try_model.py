@@ -43,9 +43,9 @@ HINTS = {
     "pair": "The second sentence",
 }
 LONGEST_ANSWER = 20_000
+"""Characters of an answer or a label that are shown."""
 TIME_NOISE = 0.25
 """Two CPU times that differ by less than this fraction count as equal: ten busy neighbours slow one down by as much."""
-"""Characters of an answer or a label that are shown."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ dimmed and marked as such.
             self.set_class(TASKS[news.task].spans, "-qa")
             self.set_class(not TASKS[news.task].spans, "-text")
             self.set_class(news.takes_pairs, "-pair")
-            self.query_one("#question" if TASKS[news.task].spans else "#text").focus()
+            field = self.query_one("#question" if TASKS[news.task].spans else "#text")
+            self.call_after_refresh(field.focus)  # it was hidden until now
         self._show_answers(news)
         self.refresh_keys()
 

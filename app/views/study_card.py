@@ -67,6 +67,8 @@ def ended_words(view: StudyView, keys: Mapping[str, str]) -> str:
     if view.study.state != StudyState.COMPLETE or view.study.kind == LOG:
         return ""
     complete = view.cause or "Complete."
+    if not view.ranked:
+        return f"{complete} No trial has scores for every objective."
     if not view.frontier:
         return f"{complete} No trial meets every threshold: {keys['settings']} changes them."
     size, score = chart_axes(view)

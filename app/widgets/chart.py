@@ -32,7 +32,7 @@ _SHADES: dict[str, tuple[str, float]] = {
     "baseline": ("text-warning", 1.0),
     "running": ("text-primary", 1.0),
     "reference": ("text-secondary", 1.0),
-    "tied": ("text-success", 0.6),
+    "tied": ("text-success", 0.8),
     "cascade": ("text-primary", 1.0),
     "screened": ("foreground", 0.6),
     "dominated": ("foreground", 0.6),
@@ -281,7 +281,9 @@ class Chart(Widget, can_focus=True):
         if _around(drawing) != _around(self._drawing):
             self.post_message(self.Drawn(self, drawing))
         self._drawing = drawing
-        return drawing.text.split("\n") if drawing.drawn else wrap(self._empty or drawing.text, look.width)
+        if drawing.drawn:
+            return drawing.text.split("\n")
+        return wrap(self._empty or drawing.text, look.width, initial_indent=" ", subsequent_indent=" ")
 
 
 def _around(drawing: Drawing) -> Drawing:

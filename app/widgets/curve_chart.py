@@ -20,7 +20,7 @@ from bertdistill.app.views.points import chart_lines
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.titles import entitle
-from bertdistill.app.widgets.zoom import Which, ZoomChart
+from bertdistill.app.widgets.zoom import FACTOR, Which, ZoomChart
 
 TOTAL, SOFT, HARD = "train/loss", "train/soft_loss", "train/hard_loss"
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
@@ -29,6 +29,8 @@ AXES = ("step", "examples", "minutes")
 EVALUATION = "search/"
 """Series of the validation split begin with this."""
 NOT_YET = "Curves appear when a trial has reported its first steps."
+LEAST_COLUMNS, MOST_COLUMNS = 60, 4000
+"""Parts that are read of a curve: one for each column of the chart, and so many more as it is zoomed in."""
 LEAST_SECONDS = 0.9
 """The same curves with more points are redrawn only after this time: it halves the cost and is not visible."""
 
@@ -56,9 +58,16 @@ not finite are counted in the title and never drawn.
     _log = False
     _live = True
     _drawn_at = 0.0
+    _read = 0
+    """Columns of the curves that are drawn."""
     _none = NOT_YET
     _at: float | None = None
     """Place of the crosshair as a share of the x range, 0 to 1."""
+
+    @property
+    def columns(self) -> int:
+        """Parts to read of each curve."""
+        return min(MOST_COLUMNS, round(max(LEAST_COLUMNS, self.size.width) / FACTOR**self.depth))
 
     def wanted(self, names: Sequence[str], trials: int, scores: Sequence[str]) -> list[str]:
         """Which of the existing series to read, for this many trials; those of `scores` come first."""
@@ -74,10 +83,10 @@ not finite are counted in the title and never drawn.
         if self._curves and (self._curves, self._names) == (curves, names):
             return
         grown = [(c.trial, c.series) for c in curves] == [(c.trial, c.series) for c in self._curves]
-        if grown and time.monotonic() - self._drawn_at < LEAST_SECONDS:
+        if grown and self._read == self.columns and time.monotonic() - self._drawn_at < LEAST_SECONDS:
             return  # a later refresh includes these points, too
         if self._live or not self._curves:
-            self._curves, self._names = curves, names
+            self._curves, self._names, self._read = curves, names, self.columns
             metrics = {c.series.removeprefix(EVALUATION) for c in curves if c.series.startswith(EVALUATION)}
             alone = len({c.series for c in curves}) == 1
             self._across = chart_lines(view, metrics.pop()) if metrics and alone else ()
@@ -130,6 +139,7 @@ not finite are counted in the title and never drawn.
 
     def redraw(self) -> None:
         self._draw()
+        self.app.look_again()  # type: ignore[attr-defined]  # the App of this program; for the values between
 
     def centre(self) -> tuple[float, float] | None:
         """The crosshair, if there is one."""
@@ -202,4 +212,5 @@ def curve_of(curve: TrialCurve, axis: str, *, name: str) -> Curve:
         for value in dict.fromkeys((point.value_min, point.value_max)):
             steps.append(step)
             values.append(value)
-    return Curve(safe_line(name, 40), steps, values)
+    single = all(point.value_min == point.value_max for point in curve.points)
+    return Curve(safe_line(name, 40), steps, values, measured=single)

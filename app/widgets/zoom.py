@@ -38,6 +38,11 @@ class ZoomChart(Chart):
         """What is shown now."""
         return self._zooms[-1] if self._zooms else Zoom()
 
+    @property
+    def depth(self) -> int:
+        """How many steps it is zoomed in."""
+        return len(self._zooms)
+
     def redraw(self) -> None:
         """Draw with `zoom`; that is up to the kind of chart."""
         raise NotImplementedError  # abstract: Textual's metaclass does not combine with that of ABC
@@ -76,7 +81,7 @@ class ZoomChart(Chart):
         before = self._zooms
         if by < 0:
             self._zooms = before[:-1]
-        elif window is not None and len(before) < DEEPEST:
+        elif window is not None and self.depth < DEEPEST:
             x, y = window.shares(*place) if place else (0.5, 0.5)
             now, wanted = self.zoom, set(which) & set(self.ZOOMS)
             across = narrowed(window.x, x) if "x" in wanted else now.x

@@ -142,7 +142,7 @@ def _true(
     count = noise.DRAWS if simple else FEW_DRAWS
     fixed = next((o for o in aims if o not in uncertain), None)
     sizes = None if fixed is None else np.array([on_scale((_value(points[p], fixed),), [fixed])[0] for p in near])
-    table = np.array([[_value(points[place], o) for o in aims] for place in near])
+    table = np.array([[_value(points[place], o) for o in aims] for place in near]).reshape(len(near), len(aims))
     drawn, means = np.repeat(table[None], count, 0), {}
     for column, objective in enumerate(aims):
         if objective in uncertain:

@@ -116,7 +116,18 @@ def open_to_append(path: Path) -> int:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename inside `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def sync_files(folder: Path) -> None:
+    """Make everything below `folder`, contents and names, survive a power failure."""
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

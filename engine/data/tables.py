@@ -71,7 +71,7 @@ def table_of(path: Path, source: str, data: DataSpec) -> Table:
     notices = () if sure else (_assumed(source, unsure, headed=headed),)
     if headed:
         return Table(tuple(cell.strip() for cell in rows[0]), rows[1:], notices=notices, unsure=unsure)
-    return Table(("text", "label") if kind(path) == ".txt" else (), rows, notices=notices, unsure=unsure)
+    return Table(("text", "label") if kind(path) == ".txt" and rows else (), rows, notices=notices, unsure=unsure)
 
 
 def nothing_below(table: Table) -> str:

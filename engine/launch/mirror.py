@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bertdistill.engine.contract.events import CHECKPOINT, LONGEST_LINE, RESULT, parse_event
-from bertdistill.engine.contract.folder import RunPaths, open_to_append, size_of, sync_folder, write_json
+from bertdistill.engine.contract.folder import RunPaths, open_to_append, size_of, sync_files, sync_folder, write_json
 from bertdistill.engine.launch.protocol import Exit
 
 _SIGNS = (CHECKPOINT.encode(), RESULT.encode())
@@ -108,6 +108,7 @@ class Mirror:
         if target.exists():
             shutil.rmtree(part, ignore_errors=True)
             return
+        sync_files(part)
         part.rename(target)
         if role:
             link = target.with_name(f".{role}.link")

@@ -170,19 +170,20 @@ def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: 
     """The ranked list: frontier first (best first objective on top), then by distance to it, infeasible rows last.
 
     The distance of a feasible row is how far it must improve to match a frontier row, that of an infeasible row how far
-    it is from the thresholds. Each objective is scaled by its range over these rows: 0.1 is a tenth of the range.
-    `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every objective are omitted,
-    and so are all rows if there is no objective.
+    it is from the thresholds, constraints included. Each objective is scaled by its range over these rows: 0.1 is a
+    tenth of the range. `dominated_by` is the nearest frontier row that dominates it. Rows without a value for every
+    objective are omitted, and so are all rows if there is no objective.
     """
-    wanted = optimised(objectives)
     if not objectives:
         return []
     complete = [(key, found) for key, values in rows if None not in (found := _finite(values, objectives))]
-    signs = [(i, _sign(objective)) for i, objective in enumerate(objectives) if not objective.constraint]
-    points = [tuple([sign * float(found[i] or 0.0) for i, sign in signs]) for _, found in complete]
+    signs = [_sign(objective) for objective in objectives]
+    signed = [tuple([s * float(v or 0.0) for s, v in zip(signs, found, strict=True)]) for _, found in complete]
+    places, limits = _by_range([on_scale(point, objectives) for point in signed], objectives)
+    aims = [i for i, objective in enumerate(objectives) if not objective.constraint]
+    points, scaled = ([tuple([one[i] for i in aims]) for one in some] for some in (signed, places))
     limited = [(i, objective) for i, objective in enumerate(objectives) if objective.threshold is not None]
     fit = [all(objective.feasible(found[i] or 0.0) for i, objective in limited) for _, found in complete]
-    scaled, limits = _by_range([on_scale(point, wanted) for point in points], wanted)
     inside = [i for i, ok in enumerate(fit) if ok]
     best = non_dominated([points[i] for i in inside])
     frontier = [i for i, on_frontier in zip(inside, best, strict=True) if on_frontier]
@@ -191,7 +192,7 @@ def ranking(rows: Sequence[tuple[Key, Mapping[str, float | None]]], objectives: 
     for i, (key, _) in enumerate(complete):
         distance, nearest = 0.0, None
         if not fit[i]:
-            distance = _shortfall(scaled[i], limits)
+            distance = _shortfall(places[i], limits)
         elif i not in edge:
             distance = min([_shortfall(scaled[i], scaled[j]) for j in frontier])
             above = [j for j in frontier if dominates(points[j], points[i])]

@@ -104,8 +104,8 @@ class Axis:
         return np.isin(places, self.allowed) if self.listed else (low <= places) & (places <= high)
 
     def place(self, value: Value) -> float:
-        """Where a value is; a float that is none of those listed counts at its number."""
-        if self.listed:
+        """Where a value is; a number that is not listed, such as one a rounding away, counts as it is."""
+        if value in self.listed:
             return float(self.places[self.listed.index(value)])
         return self._place(float(value))
 

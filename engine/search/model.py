@@ -33,6 +33,11 @@ UNEQUAL = 0.25
 """Standard deviation of the logarithms of seconds from which costs are told apart."""
 SHAPING = frozenset({"family", "weights", "transfer_share"})
 """Keys of training that change the size of a student, too."""
+FAR = 0.25
+"""A score failed if it misses its threshold by more than this share of the way from there to the best. Such a score,
+often that of chance, is the same for all that fail, and says nothing about the order of the others."""
+FEWEST = 3
+"""Trials that did not fail, from which others are told apart."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Hint:
-    """The oriented score of a student that was evaluated without training."""
+    """The oriented score of a student that was evaluated without training, in one of the objectives."""
 
     params: Mapping[str, Value]
     score: float
+    objective: int
 
 
 Known = Callable[[dict[str, Value]], tuple[float | None, ...] | None]
@@ -98,7 +104,7 @@ class Model:
         """What the processes see of rows: parameters, what is known of the students, and what hints say of them."""
         seen = [self.axes.columns(rows), self._unit(facts[:, self._certain])]
         if self._hinted is not None:
-            seen.append(self._hinted.at(self._hint_columns(rows))[0][:, None])
+            seen.append(self._hinted.standardised(self._hint_columns(rows))[:, None])
         return np.hstack(seen)
 
     @cached_property
@@ -117,13 +123,20 @@ class Model:
 
     @cached_property
     def _hinted(self) -> Process | None:
-        """The score without training, in standard deviations, from the shape of a student alone."""
+        """The score without training, from the shape of a student alone."""
         if not self._hints:
             return None
-        y = np.array([one.score for one in self._hints])
         rows = self.axes.rows([one.params for one in self._hints])
         shapes = np.isin(np.arange(len(self.axes.axes)), self._shaping)
-        return Process(self._hint_columns(rows), (y - y.mean()) / (y.std() or 1.0), self.axes.groups, shapes)
+        y = np.array([one.score for one in self._hints])
+        return Process(self._hint_columns(rows), y, self.axes.groups, shapes)
+
+    def _expected(self, rows: Rows, i: int) -> Array:
+        """What an objective is expected to be before any trial, but for its level: the score without training."""
+        if self._hinted is None or self._hints[0].objective != i:
+            return np.zeros(len(rows))
+        found: Array = self._hinted.at(self._hint_columns(rows))[0]
+        return found
 
     def _hint_columns(self, rows: Rows) -> Array:
         shape = np.full_like(rows, np.nan)
@@ -142,12 +155,25 @@ class Model:
         return self.inputs(self._rows, self._own)
 
     @cached_property
+    def _failed(self) -> Array:
+        """(trials, objectives): whether a score that is aimed at misses its threshold by far; nowhere if few do not."""
+        y = np.array([[np.nan if v is None else v for v in one.values] for one in self._evidence], dtype=float)
+        found = np.zeros(y.shape, dtype=bool)
+        for i in self._wanted:
+            limit = self._limits[i]
+            if limit is not None and not self._certain[i] and (y[:, i] <= limit).sum() >= FEWEST:
+                found[:, i] = y[:, i] > limit + FAR * (limit - np.nanmin(y[:, i]))
+        return found
+
+    @cached_property
     def _processes(self) -> Mapping[int, Process]:
-        """Of each objective that is not known before."""
-        return {
-            i: self._process([one.values[i] for one in self._evidence])
-            for i in map(int, np.flatnonzero(~self._certain))
-        }
+        """Of each objective that is not known before: what scores that did not fail have beyond what was expected."""
+        found = {}
+        for i in map(int, np.flatnonzero(~self._certain)):
+            trials = zip(self._evidence, self._failed[:, i], self._expected(self._rows, i), strict=True)
+            values = [None if failed or (v := one.values[i]) is None else v - before for one, failed, before in trials]
+            found[i] = self._process(values)
+        return found
 
     def _process(self, values: Sequence[float | None]) -> Process:
         """Of a number that trials have; those that run are taken to end as expected."""
@@ -165,6 +191,8 @@ class Model:
             for i, limit in enumerate(self._limits)
             if limit is not None and i in self._processes and self._objectives[i].constraint
         ]
+        if self._failed.any():
+            found.append((self._process(self._failed.any(axis=1).astype(float).tolist()), 0.5))
         if not all(one.runs for one in self._evidence):
             found.append((self._process([float(not one.runs) for one in self._evidence]), 0.5))
         if any(one.violation is not None for one in self._evidence):
@@ -187,6 +215,7 @@ class Model:
         for place, i in enumerate(self._wanted):
             if not self._certain[i]:
                 mean[:, place], sd[:, place] = self._processes[i].at(inputs)
+                mean[:, place] += self._expected(rows, i)
         return mean, sd
 
     @cached_property
@@ -246,7 +275,7 @@ class Model:
         inputs = self.inputs(every, known)
         for place, i in enumerate(self._wanted):
             if not self._certain[i]:
-                points[:, :, place] = self._processes[i].drawn(inputs, count, rng)
+                points[:, :, place] = self._processes[i].drawn(inputs, count, rng) + self._expected(every, i)
         low, corner = self.box
         points = (points - low) / (corner - low)
         first = int(self.counted.sum())

@@ -366,9 +366,11 @@ class _Search:
         if min(scores, default=0) < LEAST_SCORES:
             return None
         hints = [
-            Hint(one.params, value)
+            Hint(one.params, value, place)
             for one in screened
-            for value in scale.scaled([one.score if o.metric == one.metric else None for o in self.objectives])
+            for place, value in enumerate(
+                scale.scaled([one.score if o.metric == one.metric else None for o in self.objectives])
+            )
             if value is not None
         ]
 

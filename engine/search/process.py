@@ -93,6 +93,11 @@ class Process:
         variance = self._prior(x) - np.einsum("ij,ij->j", seen, seen)
         return self._offset + self._scale * mean, self._scale * np.sqrt(np.maximum(variance, 1e-12))
 
+    def standardised(self, x: Array) -> Array:
+        """The mean at `x`, in standard deviations of the values that were seen."""
+        found: Array = self._kernel(self._x, x).T @ self._weights
+        return found
+
     def drawn(self, x: Array, count: int, rng: np.random.Generator) -> Array:
         """(draws, points) of what the process may be at `x` together."""
         between = self._kernel(self._x, x)

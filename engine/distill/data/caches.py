@@ -19,7 +19,7 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.folder import sync_folder
+from bertdistill.engine.contract.folder import sync_files, sync_folder
 
 MANIFEST = "manifest.json"
 """In every cache folder: size and SHA-256 of its files. A folder without it was built by an older version."""
@@ -82,17 +82,6 @@ def _locked(lock: FileLock, waiting: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def sync_files(folder: Path) -> None:
-    """Make the files of `folder` and their names survive a power failure."""
-    for file in folder.iterdir():
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    sync_folder(folder)
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:

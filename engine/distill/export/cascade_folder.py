@@ -17,9 +17,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from bertdistill.engine.contract.attempt import AttemptSpec
 from bertdistill.engine.contract.cascade import Part, Router
-from bertdistill.engine.contract.folder import sync_folder
+from bertdistill.engine.contract.folder import sync_files, sync_folder
 from bertdistill.engine.contract.promotion import Promotion
-from bertdistill.engine.distill.data.caches import sync_files
 from bertdistill.engine.distill.export import standalone_cascade
 from bertdistill.engine.distill.export.card import INDEX_NAMES, CardFacts, cell, number, table
 from bertdistill.engine.distill.export.export import MODELING, READING, export_model
@@ -65,7 +64,8 @@ def export_cascade(facts: Exported, members: Sequence[tuple[Model, Any]], run: R
             _export_member(facts, part, model, tokenizer, temporary / name, run)
         _write_rule(facts, temporary)
         (temporary / "README.md").write_text(_card(facts), encoding="utf-8")
-        sync_files_below(temporary)
+        _private(temporary)
+        sync_files(temporary)
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)
@@ -120,12 +120,10 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def sync_files_below(folder: Path) -> None:
-    """Make all files durable and readable by this user only."""
-    for one in (folder, *(path for path in folder.iterdir() if path.is_dir())):
-        for file in one.iterdir():
-            file.chmod(0o700 if file.is_dir() else 0o600)
-        sync_files(one)
+def _private(folder: Path) -> None:
+    """Make everything in it readable by this user only."""
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 # ----------------------------------------------------------------------------------------------------------------- card

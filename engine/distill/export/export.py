@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
-from bertdistill.engine.contract.folder import sync_folder
+from bertdistill.engine.contract.folder import sync_files, sync_folder
 from bertdistill.engine.distill.export.card import NULL_THRESHOLD, CardFacts, model_card
 from bertdistill.engine.distill.export.format import Format
 from bertdistill.engine.distill.export.formats import open_format
@@ -103,8 +103,7 @@ def _check_copy(model: Format, folder: Path) -> None:
 def _finish(temporary: Path, target: Path) -> None:
     for file in temporary.iterdir():
         file.chmod(0o600)
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+    sync_files(temporary)
     if target.exists():
         shutil.rmtree(target)
     temporary.rename(target)

@@ -19,12 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 from bertdistill.engine.contract.errors import ConfigError
-from bertdistill.engine.contract.folder import file_sha256, sync_folder, write_json
+from bertdistill.engine.contract.folder import file_sha256, sync_files, sync_folder, write_json
 from bertdistill.engine.contract.spec import DataSpec
 from bertdistill.engine.data.files import kind, read_json, read_text
 from bertdistill.engine.data.questions import questions
 from bertdistill.engine.distill.data.batches import by_length, pad_edges
-from bertdistill.engine.distill.data.caches import sync_files
 from bertdistill.engine.distill.families.separate import SECOND, segment_states
 
 VERSION = 1

@@ -25,9 +25,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bertdistill.engine.contract.errors import WorkerFailed
-from bertdistill.engine.contract.folder import RunPaths, file_sha256, sync_folder
+from bertdistill.engine.contract.folder import RunPaths, file_sha256, sync_files, sync_folder
 from bertdistill.engine.distill.compression.passes import Pass
-from bertdistill.engine.distill.data.caches import sync_files
 
 TRAINER = "trainer.safetensors"
 HELPER = "helper."

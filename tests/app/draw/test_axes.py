@@ -29,6 +29,13 @@ def test_limits_stay_when_a_value_moves_a_little() -> None:
     assert 1 == len(seen)
 
 
+def test_limits_that_an_axis_cannot_show_are_not_taken() -> None:
+    """Those of a zoom from before its axis became logarithmic."""
+    found = scale([10.0, 1000.0], Axis("", "minimize", log=True, limits=(0.0, 50.0)))
+    assert 0 < found.low <= 10.0
+    assert found.high >= 1000.0
+
+
 def test_a_far_line_stays_outside() -> None:
     """A threshold far off would leave the values no room; a near one is inside."""
     far = scale([1.0, 2.0], Axis("", "minimize", lines=((100.0, "far"),)))

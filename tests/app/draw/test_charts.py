@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from bertdistill.app.draw.axes import Axis, drawable, thin, ticks
-from bertdistill.app.draw.canvas import GLYPHS, Look, Word
+from bertdistill.app.draw.axes import Axis, Scale, drawable, thin, ticks
+from bertdistill.app.draw.canvas import GLYPHS, Look, Word, canvas_of
 from bertdistill.app.draw.curves import Curve, curves_chart, curves_drawing
 from bertdistill.app.draw.dots import Marker
 from bertdistill.app.draw.parallel import Strand, parallel_drawing
@@ -333,6 +333,28 @@ def test_few_values_are_marked(values: int, marks: int) -> None:
     assert marks == curves_drawing([curve], "step", Look()).text.count("●")
     assert marks == curves_drawing([curve], "", Look(marker="ascii")).text.count("o")
     assert "●" not in curves_drawing([curve], "step", Look(), smoothing=0.6).text
+    assert "●" not in curves_drawing([replace(curve, measured=False)], "step", Look()).text
+
+
+@pytest.mark.parametrize("width", range(40, 60))
+def test_marks_are_on_their_curve(width: int) -> None:
+    """The mark of its first value is where it begins, of its last where it ends, however the width rounds."""
+    curve = Curve("accuracy", [107, 216, 326], [84.0, 84.1, 85.9])
+    lines = curves_drawing([curve], "", Look(width, 12, frame=False)).text.split("\n")
+    drawn = [at for line in lines for at, c in enumerate(line) if c == "●" or "\u2801" <= c <= "\u28ff"]
+    marks = [at for line in lines for at, c in enumerate(line) if c == "●"]
+    assert (min(drawn), max(drawn)) == (min(marks), max(marks))
+
+
+def test_labels_do_not_read_as_one() -> None:
+    """A label has a cell between itself and the next where there is room for it."""
+    axis = Scale(Axis("", "minimize"), 0.0, 1.0)
+    with canvas_of(Look(30, 8, colour=False, frame=False), axis, axis, bare=True) as canvas:
+        assert canvas.write("linear", "line", [(2, 3, "left")])
+        assert canvas.write("mlp", "line", [(8, 3, "left"), (8, 5, "left")])
+        assert canvas.write("bilstm", "line", [(8, 3, "left")]), "there is no other room"
+        text = canvas.text()
+    assert ("linearbilstm" in text, "linearmlp" in text) == (True, False)
 
 
 def test_a_single_curve_needs_no_name_at_its_end() -> None:

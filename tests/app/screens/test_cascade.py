@@ -36,12 +36,16 @@ async def test_left_and_right_move_the_threshold(study: JoinedStudy) -> None:
     screen = CascadeScreen("toy", 0)
     async with playing(study.workspace, screen) as pilot:
         await shown(pilot, "20.0% passed on")
+        assert "gap cost (ms)" in words_on(pilot), "before the other scores: they are what one chooses by"
         assert "#0 answers if it is sure, else teacher" in words_on(pilot)
         assert "cost by latency_cpu_ms (ms): " in words_on(pilot)
         await pilot.press("right")
         await shown(pilot, "22.5% passed on")
         await pilot.press("left", "left")
         await shown(pilot, "17.5% passed on")
+        for size, is_drawn in (((80, 24), True), ((40, 12), False)):
+            await pilot.resize_terminal(*size)
+            assert is_drawn == screen.query_one("#cascade-chart").display
         assert screen.cut is not None
         assert 0.175 == pytest.approx(screen.cut.share)
 

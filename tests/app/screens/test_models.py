@@ -227,9 +227,9 @@ async def test_hostile_text_is_harmless(bench: Make) -> None:
 async def test_usable_at_every_size(bench: Make, size: tuple[int, int]) -> None:
     """The list is on screen; 2 shows the report, 1 the list again, also where only one of them fits."""
     of = bench(ONE)
-    promoted(of)
+    promoted(of, "a-rather-long-name")  # whose version is its last character
     async with playing(of.workspace, ModelsScreen(), size, marker="ascii") as pilot:
-        await shown(pilot, "model:1")
+        await shown(pilot, "a-rather-long-name:1 ")
         assert "+ verified" in words_on(pilot)
         await pilot.press("2")
         await shown(pilot, "trial #0 of toy")

@@ -68,6 +68,7 @@ async def test_settings_at_every_size(ws: Workspace, size: Any) -> None:
         assert "threshold.exact 20" in line_of(pilot, "threshold.exact")
         assert "a feasible trial has" in words_on(pilot)
         assert "budget.trials" in words_on(pilot)
+        assert "changed" not in line_of(pilot, "setting   "), "nothing is, so the values have its room"
 
 
 async def test_ranges_name_the_space_of_the_study_file(ws: Workspace) -> None:
@@ -128,6 +129,7 @@ async def test_a_wrong_value_says_so_while_it_is_typed(
     """Enter does not take it; the right one, of which there is one here, is taken."""
     async with playing(ws, SettingsScreen("demo")) as pilot:
         ask = await type_value(pilot, key, text)
+        assert "enter confirms, esc cancels" in words_on(pilot)
         assert problem in ask.problem(text)
         assert "--set" not in ask.problem(text)
         await pilot.press("enter")

@@ -6,6 +6,7 @@ import pytest
 from tests.app.screens.driving import playing, shown, until
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
+from textual.widgets import OptionList
 
 from bertdistill.app.memory import THEME, Memory
 from bertdistill.app.terminal.themes import ADDED, OURS, in_order, named_colours
@@ -34,6 +35,22 @@ async def test_a_theme_is_previewed_kept_and_remembered(ws: Workspace) -> None:
         assert chosen == pilot.app.theme
     async with playing(ws, theme="dark") as pilot:
         assert OURS["dark"] == pilot.app.theme
+
+
+async def test_the_chosen_option_is_told_without_colour(ws: Workspace) -> None:
+    """In dialogues and in the palette; with the terminal's own colours it is not bold, which is grey on some."""
+    async with playing(ws, theme="ansi") as pilot:
+        for no_color in (False, True):
+            pilot.app.no_color = no_color
+            for key in ("f2", "ctrl+p"):
+                await pilot.press(key)
+                await until(pilot, lambda: pilot.app.screen.query(OptionList), "the options")
+                await pilot.pause()
+                options = pilot.app.screen.query_one(OptionList)
+                style = options.get_visual_style("option-list--option-highlighted", "option-list--option")
+                assert (bool(style.underline), bool(style.bold)) == (no_color, no_color)
+                await pilot.press("escape")
+                await until(pilot, lambda: len(pilot.app.screen_stack) == 2, "the studies again")
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if not ALL[name].ansi])

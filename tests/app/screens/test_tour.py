@@ -96,5 +96,16 @@ def test_hints_name_keys_that_are_there() -> None:
     assert (-1, False) == (found.at, found.is_due)
 
 
+def test_a_hint_that_is_turned_twice_before_it_is_drawn_is_turned_once() -> None:
+    """By the key that it names and by the key for the next one, in one burst."""
+    found = Tour({}, ascii_only=False, state=None)
+    found.turn()
+    found.at = 1
+    found.turn()
+    found.turn()
+    assert found.place(lambda _: False) == ""
+    assert found.at == -1
+
+
 def test_without_a_folder_there_is_no_tour() -> None:
     assert not Tour({}, ascii_only=False, state=None).is_due

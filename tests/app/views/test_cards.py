@@ -31,6 +31,7 @@ def test_a_search_that_ended_says_what_is_next(db: Database) -> None:
     assert words.endswith("analysis analyses all, copy writes a report.")
     assert "promote" not in ended_words(replace(ended, study=replace(ended.study, kind="program")), keys)
     assert "settings changes them" in ended_words(replace(ended, trials=()), keys)
+    assert "No trial has scores" in ended_words(replace(ended, trials=(), ranked={}), keys)
     early = replace(ended, cause="The study is complete after 6 of 8 trials: no other values are left.")
     assert ended_words(early, keys).startswith(f"{early.cause} Best: #0")
     assert early.cause == dict(study_card(early))["ended"]

@@ -121,3 +121,6 @@ def test_a_header_that_may_be_an_example_is_for_a_person_to_say(tmp_path: Path) 
     data.write_text("id,message,mood\n")
     with pytest.raises(ConfigError, match="no examples: its only row is taken as the header, id, message, mood"):
         own_study(data, folder)
+    (tmp_path / "empty.txt").write_text("")
+    with pytest.raises(ConfigError, match=r"contains no examples$"):
+        own_study(tmp_path / "empty.txt", folder)

@@ -57,6 +57,14 @@ def test_a_threshold_within_the_noise_halves_the_chance() -> None:
     assert (1.0, 0.0) == (found.on_frontier[1], found.on_frontier[2])
 
 
+def test_no_point_within_the_limit_of_a_certain_metric_is_on_no_frontier() -> None:
+    """Every student is larger than what is allowed."""
+    aims = (AIMS[0], Objective("params", "minimize", 5.0))
+    found = known(study([70.0, 80.0], 1.0, aims))
+    assert [0.0, 0.0] == list(found.on_frontier.values())
+    assert found.hypervolume is None
+
+
 def test_a_threshold_on_the_score_keeps_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compared pair by pair, 200 points took 3.6 s of CPU time in the thread that reads, at every trial that ended."""
     monkeypatch.delattr(noise, "frontier_of_many")

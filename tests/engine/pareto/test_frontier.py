@@ -216,6 +216,10 @@ def test_a_constraint_decides_who_is_feasible_and_nothing_else() -> None:
     ]
     found = {row.key: (row.on_frontier, row.feasible) for row in ranking(rows, objectives)}
     assert {"slow": (False, False), "quick": (True, True), "quicker": (False, True)} == found
+    slower = ("slower", {"exact": 90.0, "params": 5.0, "latency_ms": 21.0})
+    far = {row.key: row.distance for row in ranking([*rows, slower], objectives)}
+    assert far["slow"] == pytest.approx(math.log10(1.1) / math.log10(42.0))
+    assert far["slower"] == pytest.approx(math.log10(2.1) / math.log10(42.0))
     assert (-90.0, 5.0) == oriented(rows[0][1], objectives)
     assert 2 == len(reference_point([(-80.0, 5.0)], objectives))
     assert 0 < sum(shares([(-80.0, 5.0), (-70.0, 4.0)], objectives)) <= 1

@@ -77,3 +77,11 @@ def test_columns_keep_the_order_of_numbers_and_give_words_none() -> None:
     assert [0.0, 1.0] == by_group[3][:, 0].tolist()
     assert [0.5, 0.5] == by_group[4][:, 0].tolist()
     assert np.allclose(by_group[2], 0.5), "the middle of a logarithmic range"
+
+
+def test_a_number_a_rounding_away_from_a_listed_one_has_its_place() -> None:
+    """A past trial of a coarser grid, or one that was read from a table."""
+    space = tuple(read_search({"dropout": {"low": 0.1, "high": 0.3, "step": 0.05}})[0])
+    made = Axes(space, space, Cases(space, Fixed()))
+    exact, near = made.rows([{"dropout": 0.15}, {"dropout": 0.15000000000001}])
+    assert np.allclose(exact, near)

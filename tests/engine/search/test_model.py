@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -84,6 +85,32 @@ def test_students_that_were_screened_teach_about_those_that_are_trained() -> Non
     )
     right = score({**STUDENT, "layers": 8})
     assert abs(taught[0] - right) < abs(plain[0] - right)
+
+
+def test_what_was_screened_is_expected_of_trials_but_for_its_level() -> None:
+    """Trials of two depths are enough to know what all others reach, five points above their untrained scores."""
+    few = [one for one in trials(40) if int(one.params["layers"]) in (3, 4)][:6]
+    screened = [ScreenedStudent({"layers": n}, "exact", 55 + 4.0 * n) for n in range(1, 9)]
+    for layers in (1, 6, 8):
+        found = believed(made(few, screened=screened), {**STUDENT, "layers": layers})
+        assert found[0] == pytest.approx(score({**STUDENT, "layers": layers}), abs=2.0)
+
+
+def test_failed_trials_say_where_others_fail_and_not_how_good_they_are() -> None:
+    """Students of one and two layers end at chance. The scores of the others are known as well as without those."""
+    limited = (Objective("exact", "maximize", 60.0), OBJECTIVES[1])
+    history = [
+        dataclasses.replace(one, values=(10.0, one.values[1])) if int(one.params["layers"]) < 3 else one
+        for one in trials(24)
+    ]
+    model = gaussian_model(history, SPACE, limited, known=known)
+    assert model is not None
+    mean, _, _ = believed(model, STUDENT)
+    assert mean == pytest.approx(score(STUDENT), abs=1.0)
+    rows = model.axes.rows([{**STUDENT, "layers": n} for n in (1, 6)])
+    shallow, deep = model.log_feasible(rows, model.facts_of(rows))
+    assert shallow < math.log(0.2)
+    assert deep > math.log(0.8)
 
 
 def test_seconds_are_saved_where_they_are_what_is_scarce() -> None:
