@@ -94,10 +94,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   (objects with `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
 - `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
   are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
-  and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
-  (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
-  `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a weak teacher is not clearly
-  better than, or null). With `--csv` a row per rung.
+  and `costs`, and whether it `is_smallest`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher,
+  `gap_interval`), `effects` (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`),
+  `near` (`margin`, `rung`, `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a
+  weak teacher is not clearly better than, or null). With `--csv` a row per rung.
 - `survey`: an object with `study`, `score`, `split`, `examples`, `by_bytes` (whether compression counts bytes or
   parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a

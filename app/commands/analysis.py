@@ -103,7 +103,8 @@ def _outlook(asked: _Asked) -> Printed:
 
     found = read_outlook(asked.ws, asked.view.study.name)
     row = {} if found is None else dataclasses.asdict(found)
-    return outlook_text(found), [row] if row else [], row or None
+    complete = sum(trial.state == "complete" for trial in asked.view.trials)
+    return outlook_text(found, complete), [row] if row else [], row or None
 
 
 def _parallel(asked: _Asked) -> Printed:

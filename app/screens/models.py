@@ -30,7 +30,7 @@ from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
-from bertdistill.app.widgets.cells import Cell, Row, whole_width
+from bertdistill.app.widgets.cells import Cell, Row, Tone, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
@@ -76,6 +76,11 @@ class Model:
     @property
     def name(self) -> str:
         return str(self.row["model"])
+
+    @property
+    def missed(self) -> str:
+        """The thresholds of its study that its scores on the report split miss, in words; empty if none."""
+        return missed_words(outline(self.study).objectives, self.version.metrics)
 
 
 @dataclass(frozen=True)
@@ -193,10 +198,10 @@ a model something, next to its teacher.
         if model is None:
             pane.tell("")
             return
-        missed = missed_words(outline(model.study).objectives, model.version.metrics)
-        report = model_report.report(model.row, model.version, missed, ascii_only=self.ui.ascii_only)
+        report = model_report.report(model.row, model.version, model.missed, ascii_only=self.ui.ascii_only)
         heading = Text("\nIts model card\n", "bold")
-        pane.tell(Group(report, heading, model_report.card_text(card)) if card else report)
+        card_text = model_report.card_text(card, ascii_only=self.ui.ascii_only) if card else None
+        pane.tell(Group(report, heading, card_text) if card_text is not None else report)
         pane.call_it(f"{model.name}: report and card")
 
     @property
@@ -374,6 +379,7 @@ ORDERS: Mapping[str, Callable[[Model], Any]] = {
 def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
     """Those that fit first are the ones to choose by, aliases among them."""
     widths = {"state": 15} if any(one.row["changed"] for one in models) else {}
+    widths |= {"state": 30} if any(one.missed for one in models) else {}
     widths |= {"model": min(24, max([12, *(len(one.name) for one in models)]))}  # versions differ in the last character
     widths |= {} if named else {"score": 12}
     return [replace(column, width=widths.get(column.key, column.width)) for column in COLUMNS]
@@ -383,11 +389,14 @@ def model_table_row(model: Model, *, named: bool = True, ascii_only: bool = Fals
     """One version; the score is the first of its task, with its name where that fits."""
     version, metrics = model.version, model.version.metrics
     score, latency = score_of(model), latency_of(model)
-    changed = model.row["changed"]
-    words = model_report.state_words(version.state, forced=model.row["forced"], changed=changed, ascii_only=ascii_only)
+    changed, missed = model.row["changed"], model.missed
+    words = model_report.state_words(
+        version.state, forced=model.row["forced"], changed=changed, missed=missed, ascii_only=ascii_only
+    )
+    tone: Tone = "bad" if changed else "warn" if missed else model_report.TONES.get(version.state, "plain")
     cells = (
         Cell(safe_line(model.name, 60), "bright"),
-        Cell(words, "bad" if changed else model_report.TONES.get(version.state, "plain")),
+        Cell(words, tone),
         Cell(f"{fmt.metric(score, metrics[score]):>6} {score if named else ''}".rstrip() if score else ""),
         Cell(safe_line(", ".join(model.row["aliases"]), 60), "accent"),
         Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),

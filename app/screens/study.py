@@ -26,7 +26,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.habits import IMPORTANCE, Habits, read_habits
-from bertdistill.app.views.study_card import ENDED_KEYS, ended_words
+from bertdistill.app.views.study_card import DIAGNOSED_KEYS, ENDED_KEYS, diagnosis_words, ended_words
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
@@ -232,7 +232,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._forget_unknown(news.view)
         study = news.view.study
         state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
-        self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
+        why = diagnosis_words(study.diagnosis, {name: self.key_for(name) for name in DIAGNOSED_KEYS})
+        self.diagnosis = f"{state}: {why}" if why else ""
         self.ending = ended_words(news.view, {name: self.key_for(name) for name in ENDED_KEYS})
         self._show_header(news)
         self._show_trials(news)

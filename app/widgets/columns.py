@@ -29,6 +29,8 @@ class Column:
     align: Literal["left", "right"] = "left"
     grow: bool = False
     most: int = 0
+    pinned: bool = False
+    """Whether it stays beside the first column, which always does, while others are scrolled away."""
 
 
 def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
@@ -72,8 +74,9 @@ class Layout:
 
 
 def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
-    """Place columns in `width` cells after the gutter; `first` columns after the pinned one are scrolled away."""
-    candidates = [0, *range(1 + first, len(columns))] if columns else []
+    """Place columns in `width` cells after the gutter; `first` columns after the pinned ones are scrolled away."""
+    pinned = pinned_count(columns)
+    candidates = [*range(pinned), *range(pinned + first, len(columns))]
     shown = [columns[index] for index in candidates]
     fitting = _fitting(shown, width)
     if len(fitting) < len(shown) and fitting and shown[len(fitting) - 1].align == "right":
@@ -86,6 +89,11 @@ def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
         at += cells + 1
     whole = len(wide) == len(shown) and all(map(int.__ge__, wide, (column.width for column in shown)))
     return Layout(tuple(places), left=first > 0, right=bool(columns) and not whole)
+
+
+def pinned_count(columns: Sequence[Column]) -> int:
+    """How many columns at the left are never scrolled away; 0 without columns."""
+    return next((place for place, one in enumerate(columns) if place and not one.pinned), len(columns))
 
 
 def _fitting(columns: Sequence[Column], width: int) -> list[int]:

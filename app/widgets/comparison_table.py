@@ -31,12 +31,14 @@ def comparison_columns(
     room = (width - name - 1) // len(found.numbers) - 1
     each = min(MOST_WIDTH, max(LEAST_WIDTH, room))
     star = "*" if ascii_only else "★"
+    beside = width >= name + 2 * each + 4  # room for the reference and one more
     columns = [Column("name", "", name)]
     for place, number in enumerate(found.numbers):
         ranked = view.ranked.get(number)
         title = f"{star if ranked and ranked.on_frontier else ''}#{number}"
         title = f"[{title}]" if number == chosen else title
-        columns.append(Column(str(number), f"reference {title}" if place == 0 else title, each, "right"))
+        words = f"reference {title}" if place == 0 else title
+        columns.append(Column(str(number), words, each, "right", pinned=beside and place == 0))
     return columns
 
 

@@ -119,7 +119,7 @@ async def test_versions_with_report_and_card(bench: Make, tmp_path: Path) -> Non
         await pilot.press("enter")
         await told(pilot, "model:2 has the state refused; only a verified model can be tried.")
         await pilot.press("j")
-        await shown(pilot, "# The card")
+        await shown(pilot, "The card")
         words = words_on(pilot)
         listed = next(line.partition("││")[0] for line in words.splitlines() if "›model:1" in line)
         assert "prod" in listed  # beside the report, too
@@ -227,7 +227,7 @@ async def test_hostile_text_is_harmless(bench: Make) -> None:
         report = {**made.report, "remarks": [HOSTILE]}
         session.change(ModelVersion, made.id, report=report)
     async with playing(of.workspace, ModelsScreen()) as pilot:
-        await shown(pilot, "# [red]markup[/]")
+        await shown(pilot, "[red]markup[/]")
         assert 3 == words_on(pilot).count(HARMLESS.split()[0])
         assert set() == control_codes(pilot)
 
