@@ -123,7 +123,8 @@ def question(spec: StudySpec, answer: Answer | None, *, goes_on: bool) -> str:
     if answer is None:
         words.append("Its data and models have not been checked yet.")
     elif (gone := lacking(answer)) and not goes_on:
-        words += [f"{called(one)[:1].upper()}{called(one)[1:]}, {safe_line(one['model'], 100)}," for one in gone[:1]]
+        name = safe_line(gone[0]["model"], 100)
+        words.append(f"The teacher, {name}," if gone[0]["key"] == "teacher.model" else name)
         words.append("is not on this machine and cannot be downloaded now: without it the study fails at its start.")
     if short := too_full(spec, answer):
         words.append(f"{short[:1].upper()}{short[1:]}.")

@@ -680,6 +680,9 @@ your changes. The file itself is never changed.
                 from bertdistill.app.screens.study import StudyScreen
 
                 self.ui.switch_screen(StudyScreen(name))
+            else:  # a dialogue or another screen was opened meanwhile: the form is still below it
+                self._starting = False
+                self._verdict("")
             hints = key_of("next-hint", self.ui.options.keymap, ascii_only=self.ui.ascii_only)
             return f"Study {name} has started. {hints} explains its screen in four hints."
 

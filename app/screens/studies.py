@@ -83,7 +83,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
             "study",
             "studies",
             WordFilter(
-                "sst2 -failed", held, lambda: [view.study.name for view in self.news.views] if self.news else []
+                "sst2 -failed", self._held, lambda: [view.study.name for view in self.news.views] if self.news else []
             ),
             columns=lambda: [column.key for column in self._columns],
             sorts=ORDERS.__contains__,
@@ -122,11 +122,13 @@ state, task or note hold every word that is typed, and none that has a minus bef
         self.ending = "" if news.views else PURPOSE
         table = self.query_one(LineTable)
         every = [view for view in news.views if self._archived or view.study.id not in news.archived]
-        columns = self._listing.heads(self._columns, ascii_only=self.ui.ascii_only)
+        own = self._columns
+        columns = self._listing.heads(own, ascii_only=self.ui.ascii_only)
         views = self._listing.shown(newest_first(every))
         if news.views:
             empty = self._listing.no_match(self.key_for) if every else ALL_AWAY
-            rows = [self._row(view, news) for view in views]
+            keys, named = [column.key for column in own], self._named
+            rows = [self._row(view, news, keys, named=named) for view in views]
             self.query_one(Split).suit(whole_width(columns, rows))
             table.show(columns, rows, empty=empty)
         else:
@@ -134,7 +136,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
             table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(every)
-        title = self._listing.title("Studies", "Studies", self._columns, self.key_for)
+        title = self._listing.title("Studies", "Studies", own, self.key_for)
         entitle(table, title=title, subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
 
@@ -152,16 +154,17 @@ state, task or note hold every word that is typed, and none that has a minus bef
         text.append("  ".join(study_header.load_words(news.load)))
         return text
 
-    def _row(self, view: StudyView, news: StudiesNews) -> Row:
+    def _row(self, view: StudyView, news: StudiesNews, keys: Sequence[str], *, named: bool) -> Row:
+        """The cells of these columns; `named`: with the name of the best score."""
         study, ascii_only = view.study, self.ui.ascii_only
         live = news.live.get(study.id, ())
         growth = study_rows.growth_of(view)
         cells = (
             Cell(safe_line(study.name, 60), "bright"),
-            study_rows.state_of(view, live, alive=news.runner.alive, ascii_only=ascii_only),
+            self._state(view, news),
             Cell(f"{view.finished}/{view.outline.trials or len(view.trials)}"),
             Cell(age(time.time() - changed_at(view))),
-            Cell(study_rows.top_of(view, named=self._named)),
+            Cell(study_rows.top_of(view, named=named)),
             Cell(study_rows.smallest_of(view)),
             Cell(
                 f"{fmt.bar(view.progress(), 10, ascii_only=ascii_only)} {view.progress():4.0%}",
@@ -175,8 +178,16 @@ state, task or note hold every word that is typed, and none that has a minus bef
                 safe_line(study.diagnosis or view.cause or view.outline.note, 200), "bad" if study.diagnosis else "dim"
             ),
         )
-        named = {column.key: cell for column, cell in zip(study_rows.COLUMNS, cells, strict=True)}
-        return Row(study.name, tuple(named[column.key] for column in self._columns), dim=study.id in news.archived)
+        by_key = {column.key: cell for column, cell in zip(study_rows.COLUMNS, cells, strict=True)}
+        return Row(study.name, tuple(by_key[key] for key in keys), dim=study.id in news.archived)
+
+    def _state(self, view: StudyView, news: StudiesNews) -> Cell:
+        live = news.live.get(view.study.id, ())
+        return study_rows.state_of(view, live, alive=news.runner.alive, ascii_only=self.ui.ascii_only)
+
+    def _held(self, view: StudyView) -> str:
+        """What a study is found by; its state as the list shows it, too."""
+        return f"{held(view)} {self._state(view, self.news).text}" if self.news is not None else held(view)
 
     @property
     def _columns(self) -> Sequence[Column]:

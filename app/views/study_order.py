@@ -56,6 +56,6 @@ def newest_first(views: Sequence[StudyView]) -> list[StudyView]:
 
 
 def held(view: StudyView) -> str:
-    """What a study can be found by: its name, state, task, note and diagnosis."""
+    """What a study can be found by: its name, state, task, note, and why it stands or ended."""
     study = view.study
-    return " ".join((study.name, study.state.value, study.task, view.outline.note, study.diagnosis))
+    return " ".join((study.name, study.state.value, study.task, view.outline.note, study.diagnosis, view.cause))

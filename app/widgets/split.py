@@ -50,7 +50,9 @@ class Split(Container):
 
     @property
     def room(self) -> int:
-        """The most cells that `suit` can give; 0 before it has a size."""
+        """The most cells that the first pane can have; 0 before it has a size."""
+        if not all(pane.display for pane in self.children[:2]):
+            return self.size.width
         return self.children[0].size.width if self.share else self.size.width * self._most // 100
 
     def _fit(self) -> None:

@@ -112,7 +112,7 @@ class RowKeeper:
             group = view.repeats.get(number)
             below = pooled and group is not None and group.first != number and group.first in shown
             if kept is None or kept[0] is not trial or kept[1:4] != (loss, mark, below):
-                place = Place(mark, below, pooled and group is not None and not below)
+                place = Place(mark, below, pooled and group is not None and group.first == number)
                 row = _row(view, trial, names, losses, place, ascii_only=ascii_only)
                 kept = self._rows[number] = (trial, loss, mark, below, row)
             rows.append(kept[4])

@@ -57,6 +57,14 @@ def test_repeats_stand_below_the_mean_of_all() -> None:
     ]
 
 
+def test_a_repeat_whose_first_is_filtered_away_shows_its_own_score() -> None:
+    """The mean of all is that of a row that stands for all."""
+    view = a_view([("narrow", 1, 80.0), ("narrow", 2, 82.0)])
+    rows = RowKeeper().rows(view, [view.trials[1]], NAMES, {}, frozenset(), ascii_only=False)
+    cells = [cell.text for cell in rows[0].cells]
+    assert (cells[2], cells[5]) == ("82.00", "2")
+
+
 def test_states_are_a_glyph_once_all_are_complete() -> None:
     """No number and no recipe is cut."""
     done, running = a_view([("narrow", 1, 80.0), ("narrow", 2, 82.0)]), a_view([("narrow", 1, 1.0)], TrialState.RUNNING)
