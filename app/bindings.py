@@ -134,4 +134,5 @@ def _in_line(words: str | Content, keys: str) -> Content:
     """What a command does behind its group, and its keys beside it."""
     content = words if isinstance(words, Content) else Content(words)
     group = content.plain.partition(" ")[0]
-    return Content.assemble(content.stylize("dim", 0, len(group)), ("  " + keys, "bold $text-accent"))
+    content = content.stylize("dim", 0, len(group))
+    return Content.assemble(content, ("  " + keys, "bold $text-accent")) if keys else content

@@ -40,7 +40,7 @@ from bertdistill.store.rows import Attempt
 
 ROOMY = 90
 """Cells of the list from which on the name of a study's best score stands beside it."""
-WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
+WELCOME_COLUMNS = (Column("what", "How do you want to begin?", 36), Column("about", "", 40, grow=True))
 NONE_YET = "There are no studies here yet; press n to create one."
 ORDER = "studies"
 """Remembered: what the list is sorted by."""
@@ -121,7 +121,8 @@ state, task or note hold every word that is typed, and none that has a minus bef
             table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(every)
-        entitle(table, title=self._title(views, every), subtitle=f"{hidden} archived, H shows them" if hidden else "")
+        title = self._title(views, every) if news.views else "Welcome"
+        entitle(table, title=title, subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
 
     def _title(self, views: Sequence[StudyView], every: Sequence[StudyView]) -> str:
