@@ -1,7 +1,7 @@
 """The price of a frontier: hypervolume on the report split against CPU seconds of workers, preparation counted.
 
     python benchmarks/frontier_price.py SEPARATE.toml SHARED.toml -w WORKSPACE [--seeds 0,1,2] [--trials 40]
-        [--reference 75] [--at 5,10,20,40] [--only-read] [--picture FILE.svg]
+        [--reference 75] [--at 5,10,20,40] [--variants separate,screened] [--only-read] [--picture FILE.svg]
 
 Three variants of one search: `separate`, the first study file; `inherited`, the second one with a supernet and
 `screen = 0`; `screened`, the same with its screening. Each is run with every seed (of sampler, settings and supernet),
@@ -104,9 +104,9 @@ def main() -> int:
     root = Path(asked.workspace)
     if not asked.only_read:
         for seed in asked.seeds:
-            for name in VARIANTS:
+            for name in asked.variants:
                 run(name, seed, asked, root / study_name(name, seed))
-    names = {variant: [study_name(variant, seed) for seed in asked.seeds] for variant in VARIANTS}
+    names = {variant: [study_name(variant, seed) for seed in asked.seeds] for variant in asked.variants}
     found = {variant: [curve(root / name, name) for name in some] for variant, some in names.items()}
     print(table(found, asked.at, asked.reference))
     means = {variant: mean_curve(curves, asked.reference) for variant, curves in found.items()}
@@ -123,6 +123,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("-w", "--workspace", required=True)
     parser.add_argument("--seeds", type=_numbers, default=[0])
     parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--variants", type=lambda text: text.split(","), default=list(VARIANTS))
     parser.add_argument("--reference", type=float, default=75.0)
     parser.add_argument("--at", type=_numbers, default=[5, 10, 20, 40])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every study")

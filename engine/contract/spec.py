@@ -168,7 +168,7 @@ class SupernetSpec:
         200, help="Sub-networks evaluated on the validation split before trial 0; 0 evaluates none.", low=0, high=2000
     )
     screen_examples: int = key(
-        0, help="Validation examples that they are evaluated on, the first ones; 0 uses all.", low=0
+        500, help="Validation examples that they are evaluated on, the first ones; 0 uses all.", low=0
     )
     screen_minutes: float = key(
         10.0, help="CPU time for that, in minutes; the sub-networks left out are not evaluated.", low=0.01, high=10_000
