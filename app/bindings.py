@@ -100,7 +100,7 @@ class Once:
         """Close with a result, unless that has happened."""
         screen: Any = self
         if screen.app.screen is not self:
-            return AwaitComplete.nothing()
+            return AwaitComplete()
         closed: AwaitComplete = super().dismiss(result)  # type: ignore[misc]  # of the Screen that it is mixed into
         return closed
 

@@ -26,6 +26,8 @@ class Column:
     align: Literal["left", "right"] = "left"
     grow: bool = False
     most: int = 0
+    pinned: bool = False
+    """Whether it stays, as the first column does, when others are scrolled away."""
 
 
 def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
@@ -59,8 +61,9 @@ class Layout:
 
 
 def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
-    """Place columns in `width` cells after the gutter; `first` columns after the pinned one are scrolled away."""
-    candidates = [0, *range(1 + first, len(columns))] if columns else []
+    """Place columns in `width` cells after the gutter; `first` of those that are not pinned are scrolled away."""
+    movable = [at for at, column in enumerate(columns) if at and not column.pinned]
+    candidates = [at for at in range(len(columns)) if at not in movable[:first]]
     shown = [columns[index] for index in candidates]
     fitting = _fitting(shown, width)
     if len(fitting) < len(shown) and fitting and shown[len(fitting) - 1].align == "right":
