@@ -13,6 +13,8 @@ EVERYWHERE = "app"
 """Place of actions that work on every screen."""
 INSPECTED = ("studies", "study", "models", "workers", "history", "settings", "rerun", "promote", "analysis")
 """Screens with an inspector."""
+LISTED = ("study", "studies", "models", "workers", "history", "settings", "analysis")
+"""Screens with a list that can be filtered and sorted."""
 SPLIT = (*INSPECTED, "trial", "compare")
 """Screens with panes that share a border."""
 
@@ -36,6 +38,7 @@ PLACES: dict[str, str] = {
     "queue": "Queue a trial",
     "table": "In a table",
     "log": "In a log",
+    "text": "In a long text",
     "search": "In the search",
     "slices": "In the list of a slice",
     "cuts": "In the thresholds of a cascade",
@@ -149,11 +152,11 @@ ACTIONS: tuple[Action, ...] = (
     _move("columns-right", "right", "shift(1)", "Columns to the right"),
     Action("choose", "enter", "choose", "Open or choose", ("table",), "table", 60, "choose", palette=False),
     # ---- logs
-    Action("search", "slash", "search", "Search the log", ("log",), "view", 5, "search"),
-    Action("next-hit", "n", "next_hit(1)", "Next line that was searched for", ("log",), "view", 6, "next"),
-    Action("previous-hit", "N", "next_hit(-1)", "The one before", ("log",), "view", palette=False),
+    Action("search", "slash", "search", "Search the text", ("log", "text"), "view", 5, "search"),
+    Action("next-hit", "n", "next_hit(1)", "Next line that was searched for", ("log", "text"), "view", 6, "next"),
+    Action("previous-hit", "N", "next_hit(-1)", "The one before", ("log", "text"), "view", palette=False),
     Action("edit-log", "o", "edit_log", "Read the log in $EDITOR", ("log",), "export"),
-    Action("end-search", "escape", "end_search", "End the search", ("log",), "view", palette=False),
+    Action("end-search", "escape", "end_search", "End the search", ("log", "text"), "view", palette=False),
     Action("leave-search", "escape", "leave_search", "Search for nothing", ("search",), "view", palette=False),
     # ---- studies
     Action("new-study", "n", "new_study", "New study from a file", ("studies",), "study", 2, "new"),
@@ -167,15 +170,16 @@ ACTIONS: tuple[Action, ...] = (
         "promote", "P", "promote", "Promote to a verified model", ("study", "trial", "cascade"), "trial", 3, "promote"
     ),
     Action("stop-trial", "x", "stop_trial", "Stop the trial", ("study", "trial"), "trial", 4, "stop"),
-    Action("filter", "slash", "filter", "Filter the list", ("study", "studies"), "view", 5, "filter"),
+    Action("filter", "slash", "filter", "Filter the list", LISTED, "view", 5, "filter"),
     Action("mark", "space", "mark", "Mark for comparison", ("study",), "trial", 7, "mark"),
     Action("compare", "c", "compare", "Compare the marked trials", ("study",), "trial", 6, "compare"),
     Action("cascade", "b", "cascade", "Join two models into a cascade", ("study", "trial"), "trial"),
     Action("unmark", "U", "unmark", "Unmark all trials", ("study",), "trial"),
-    Action("sort", "s", "sort", "Sort by the next column", ("study", "studies"), "view", 9, "sort"),
-    Action("sort-reverse", "S", "sort_reverse", "Reverse the order", ("study", "studies"), "view"),
+    Action("sort", "s", "sort", "Sort by the next column", LISTED[:-1], "view", 9, "sort"),
+    Action("sort-reverse", "S", "sort_reverse", "Reverse the order", LISTED, "view"),
     Action("columns", "C", "columns", "Choose the columns", ("study",), "view"),
     Action("analysis", "a", "analysis", "Analyse the study", ("study", "trial"), "study", 8, "analysis"),
+    Action("overview", "o", "overview", "Show the study on one page", ("study", "studies"), "study", 10, "overview"),
     Action("new-trial", "n", "queue_trial", "Queue a trial by hand", ("study",), "trial"),
     Action("note", "e", "note", "Edit note and tags", ("study", "trial"), "trial"),
     Action("archive-trial", "A", "archive", "Archive the trial, or bring it back", ("study", "trial"), "trial"),
@@ -249,10 +253,11 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "brush-right", "right,l", "other_axis(1)", "Axis to the right", ("brush",), "chart", 3, "axis", palette=False
     ),
-    Action("order-by-gain", "s", "order", "Sort by gain, or as they ended", ("analysis",), "view", 4, "sort"),
+    Action("order-by-gain", "s", "sort", "Sort by the next column, or by gain", ("analysis",), "view", 4, "sort"),
     Action("cut-up", "plus", "cut(1)", "Cut of mostly correct answers up", ("analysis",), "view", 4, "cut"),
     Action("cut-down", "minus", "cut(-1)", "Cut of mostly correct answers down", ("analysis",), "view", 5, "cut"),
     Action("errors-here", "e", "errors", "Errors of this trial", ("analysis",), "trial", 6, "errors"),
+    Action("tab-overview", "0", "tab('overview')", "Overview: the study on one page", ("analysis",)),
     Action("tab-importance", "1", "tab('importance')", "Importance of parameters", ("analysis",)),
     Action("tab-parallel", "2", "tab('parallel')", "Parallel coordinates", ("analysis",)),
     Action("tab-slices", "3", "tab('slices')", "Slices: one parameter, one metric", ("analysis",)),

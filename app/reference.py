@@ -77,8 +77,8 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `gain` with `low` and `high` as shares of the unit box, `hypervolume` as the model believes it, `seconds` of worker
   time or null; null if too few scores are known) and, with a transfer set, `transfer` (list of *transfer*). With
   `--part` one of these; `parallel`: an object with `axes` (objects with `name`, `kind`, `low`, `high`, `log`,
-  `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*. With `--csv` the rows of the part; of
-  the importance one row a weight.
+  `choices`, `better`) and `lines` (list of *line*); `slices`: a list of *point*; `overview`: a list of *run*. With
+  `--csv` the rows of the part; of the importance one row a weight.
 - `compare`: an object with `trials` (names), `seeds` (over how many seeds the values of each are means), `settings`
   (objects with `name`, `same`, `searched`, `values` by trial) and `metrics` (objects with `name`, `objective`, and by
   trial `values`, `spreads` over seeds, `differences` to the first, `verdicts`).
@@ -94,10 +94,10 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   (objects with `family`, `trial`, `score`, `difference` to the teacher, `params`) and `sentences`.
 - `ladder`: a list with an object per study: `study`, `score` and `size` (metrics), `split` (on which the comparisons
   are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
-  and `costs`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher, `gap_interval`), `effects`
-  (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`), `near` (`margin`, `rung`,
-  `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a weak teacher is not clearly
-  better than, or null). With `--csv` a row per rung.
+  and `costs`, and whether it `is_smallest`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher,
+  `gap_interval`), `effects` (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`),
+  `near` (`margin`, `rung`, `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a
+  weak teacher is not clearly better than, or null). With `--csv` a row per rung.
 - `survey`: an object with `study`, `score`, `split`, `examples`, `by_bytes` (whether compression counts bytes or
   parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a

@@ -31,7 +31,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room, is_typing
+from bertdistill.app.bindings import GATHERING, LEAST, ActionCommands, Palette, bindings, has_room, is_typing, key_of
 from bertdistill.app.draw.plain import HarmlessLines, PlainLines
 from bertdistill.app.memory import THEME, Memory
 from bertdistill.app.preferences import Marker, Options
@@ -512,6 +512,12 @@ class BertDistill(App[None]):
 
         self.push_screen(AnalysisScreen(study, number))
 
+    def open_overview(self, study: str) -> None:
+        from bertdistill.app.screens.analysis import AnalysisScreen
+        from bertdistill.app.screens.overview_tab import OverviewTab
+
+        self.push_screen(AnalysisScreen(study, tab=OverviewTab.NAME))
+
     def open_history(self, study: str) -> None:
         from bertdistill.app.screens.history import HistoryScreen
 
@@ -546,6 +552,10 @@ class BertDistill(App[None]):
                 lambda: actions.pause_study(self.workspace, name, who=self.who),
                 lambda late: late or f"{name} is paused: no new trials start, running trials finish. z resumes it.",
             )
+        elif state == StudyState.COMPLETE:
+            keys = {one: key_of(one, self.options.keymap, ascii_only=self.ascii_only) for one in ("settings", "rerun")}
+            more = f"{keys['settings']} raises budget.trials, {keys['rerun']} runs a trial with one change"
+            self.tell(f"{name} is complete, so nothing is paused or resumed. In the study, {more}; either resumes it.")
         else:
             self.act(lambda: self._resume(name), lambda _: f"{name} is resumed.")
 

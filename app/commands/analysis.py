@@ -103,7 +103,8 @@ def _outlook(asked: _Asked) -> Printed:
 
     found = read_outlook(asked.ws, asked.view.study.name)
     row = {} if found is None else dataclasses.asdict(found)
-    return outlook_text(found), [row] if row else [], row or None
+    complete = sum(trial.state == "complete" for trial in asked.view.trials)
+    return outlook_text(found, complete), [row] if row else [], row or None
 
 
 def _parallel(asked: _Asked) -> Printed:
@@ -126,6 +127,20 @@ def _slices(asked: _Asked) -> Printed:
     return slices_text(found), rows, rows
 
 
+def _overview(asked: _Asked) -> Printed:
+    import time
+
+    from bertdistill.app.report.overview_text import overview_text
+    from bertdistill.app.views.overview import history, overview_rows, spans
+    from bertdistill.store import reads
+
+    with reading(asked.ws) as db, db.read() as session:
+        attempts = reads.attempts(session, study_id=asked.view.study.id)
+    found, ran = history(asked.view), spans(asked.view, attempts, time.time())
+    rows = overview_rows(found, ran)
+    return overview_text(asked.view, found, ran, _importances(asked), asked.page), rows, rows
+
+
 PARTS: dict[str, Callable[[_Asked], Printed]] = {
     "importance": _importance,
     "scenarios": _scenarios,
@@ -134,6 +149,7 @@ PARTS: dict[str, Callable[[_Asked], Printed]] = {
     "parallel": _parallel,
     "slices": _slices,
     "transfer": _transfer,
+    "overview": _overview,
 }
 SHORT = ("importance", "scenarios", "hypervolume", "outlook")
 """What is printed when no part is named."""

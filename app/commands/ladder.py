@@ -42,8 +42,8 @@ def ladder(
     """The best student of every family, plain and distilled, beside the teacher and published models.
 
     Rows are chosen by their score on the validation split, repeats over seeds are averaged, and a sentence says which
-    family is the smallest within 1 point of the teacher. --verify scores the rows on the report split, on which nothing
-    was selected, in one worker; the results are kept. md is for a document.
+    trial of all is the smallest within 1 point of the teacher. --verify scores the rows on the report split, on which
+    nothing was selected, in one worker; the results are kept. md is for a document.
     """
     chosen = chosen_format(kind, as_json=as_json, as_csv=as_csv, as_html=as_html)
     ws = workspace(where)

@@ -22,7 +22,7 @@ from bertdistill.engine.analysis.passages import Passage
 from bertdistill.engine.analysis.scenarios import NEAR_TEACHER, Scenario, ScenarioTable
 from bertdistill.engine.analysis.transfer import TransferGain
 from bertdistill.engine.search.importances import Importances
-from bertdistill.engine.search.outlook import Outlook
+from bertdistill.engine.search.outlook import FEWEST, Outlook
 
 METHOD_NAMES = {"ped-anova": "PED-ANOVA", "fanova": "fANOVA"}
 LEVELS = ("▁▂▃▄▅▆▇█", "01234567")
@@ -158,13 +158,24 @@ def growth_text(
     return f"{head}\n\n{table}\n\n{curves_chart([curve], 'worker-hours', look)}"
 
 
-def outlook_text(found: Outlook | None) -> str:
-    """What the next trials are worth; one line."""
+def outlook_text(found: Outlook | None, complete: int) -> str:
+    """What the next trials are worth, one line; or what it waits for. `complete` is the number of such trials."""
     if found is None:
-        return "too few trials have ended to say what the next ones would add"
-    gain, low, high = (f"{max(0.0, value):.1f}" for value in found.percent)
+        few = complete < FEWEST
+        waits = (
+            f"forecast once {FEWEST} trials are complete ({complete} now)" if few else "unknown: too few have scores"
+        )
+        return f"what the next trials would add is {waits}"
+    percent = max(found.percent) < 100  # beyond that the frontier is so small that a share of it means nothing
+    values = found.percent if percent else (found.gain, found.low, found.high)
+    gain, low, high = (f"{max(0.0, value):.{1 if percent else 3}f}" for value in values)
     cost = "" if found.seconds is None else f" in {fmt.duration(found.seconds)} of worker time"
-    return f"the next {found.trials} trials are expected to add {gain} % ({low} to {high}) to the hypervolume{cost}"
+    to = (
+        f" % ({low} to {high}) to the hypervolume"
+        if percent
+        else f" ({low} to {high}) to a hypervolume of {found.hypervolume:.3f}"
+    )
+    return f"the next {found.trials} trials are expected to add {gain}{to}{cost}"
 
 
 def since_words(steps: Sequence[Step]) -> str:

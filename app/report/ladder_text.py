@@ -50,6 +50,7 @@ def table_of(found: Ladder) -> Table:
 
 def _row(found: Ladder, one: Rung, splits: Sequence[str], costs: Sequence[str]) -> list[str]:
     learnt = KINDS.get(one.kind, "published" if one.kind == "reference" else "")
+    learnt += ", smallest" if one.is_smallest else ""
     cells = [one.family, learnt, f"#{one.numbers[0]}" if one.numbers else ""]
     for split in splits:
         score = one.scores.get(split)
@@ -93,21 +94,21 @@ def conclusions(found: Ladder) -> list[str]:
 
 
 def nearest_words(found: Ladder) -> str:
-    """Which family is the smallest one near the teacher, with its interval."""
+    """Which student is the smallest one near the teacher, with its interval."""
     near, points = found.near, "1 point" if found.near.margin == 1 else f"{found.near.margin:g} points"
     where = f"on the {found.split} split"
     if near.closest is None:
         return f"No student can be compared with the teacher {where}."
     if near.rung is None:
         name, gap = _named(found, near.closest), _gap_words(near.closest.scores[found.split])
-        return f"No family is within {points} of the teacher {where}; the closest is {name}: {gap}."
+        return f"No student is within {points} of the teacher {where}; the closest is {name}: {gap}."
     sure = {
         True: "the whole interval is within that",
         False: f"the interval reaches beyond {points}, so this is not certain",
         None: "without stored predictions of both there is no interval",
     }[near.certain]
     words = f"{_named(found, near.rung)}: {_gap_words(near.rung.scores[found.split])}"
-    return f"The smallest family within {points} of the teacher {where} is {words}; {sure}."
+    return f"The smallest student within {points} of the teacher {where} is {words}; {sure}."
 
 
 def rival_words(found: Ladder) -> str:
@@ -153,6 +154,9 @@ def _notes(found: Ladder) -> Iterator[str]:
     counted = {split: f" ({count:,} examples)" for split, count in found.examples.items()}
     chosen = f"Each row is the trial with the best {found.score} on the validation split{counted.get(VALIDATION, '')}"
     yield f"{chosen}; being the best of several flatters it there."
+    if any(one.is_smallest for one in found.rungs):
+        near = f"within {found.near.margin:g} of the teacher"
+        yield f"`smallest` is the smallest of all trials {near}; a larger one of its family is better."
     if any(score.seeds > 1 for one in found.rungs for score in one.scores.values()):
         yield "± is the standard deviation over seeds, with their number in brackets; values are means."
     scored = [one for one in found.rungs if REPORT in one.scores]

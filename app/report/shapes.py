@@ -241,6 +241,16 @@ SHAPES: dict[str, dict[str, str]] = {
         "gain": "what it added to the hypervolume, or null when it was not feasible",
         "hypervolume": "dominated share of the unit box so far, 0 to 1",
     },
+    "run": {
+        "trial": "number, or null of a preparation",
+        "slot": "where the attempt ran",
+        "start": "Unix time",
+        "end": "Unix time; of a running one, now",
+        "state": "how it ended: the state of the trial, or failed or stopped where another attempt followed",
+        "frontier": "whether the trial is on the frontier",
+        "score": "value of the first objective, or null",
+        "best": "the best such value of all trials up to this number, or null",
+    },
     "transfer": {
         "metric": "objective that training decides",
         "mean_with": "mean over trials that draw from the transfer set",

@@ -28,6 +28,11 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.engine.analysis.published import Published, kept, points_of
 from bertdistill.engine.analysis.survey import COSTS, REPORT, VALIDATION, Best, Entry, Survey
 
+INTERVAL = "95 %"
+"""Head of the interval of the score or difference before it."""
+HEADS = {"size_mb": "size"}
+"""Heads of costs that are not their names."""
+
 
 def factor_words(value: float) -> str:
     """`5.7×`."""
@@ -48,9 +53,9 @@ def entries_table(found: Survey) -> Table:
     splits = [split for split in (VALIDATION, REPORT) if any(split in one.scores for one in found.entries)]
     columns = [Column("method", False), Column("trial"), Column("compression")]
     for split in splits:
-        columns += [Column(found.score if split == VALIDATION else "report split"), Column("95 %")]
-    columns += [Column("to the teacher"), Column("95 %"), Column("score kept")]
-    columns += [Column({"size_mb": "size"}.get(name, name)) for name in costs]
+        columns += [Column(found.score if split == VALIDATION else "report split"), Column(INTERVAL)]
+    columns += [Column("to the teacher"), Column(INTERVAL), Column("score kept")]
+    columns += [Column(HEADS.get(name, name)) for name in costs]
     rows = [_entry_row(found, one, splits, costs) for one in found.entries]
     kinds = ["" for _ in rows]
     if found.teacher is not None:
@@ -61,6 +66,26 @@ def entries_table(found: Survey) -> Table:
     kept = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
     shown = tuple(tuple(row[place] for place in kept) for row in rows)
     return Table(tuple(columns[place] for place in kept), shown, tuple(kinds))
+
+
+def entry_value(found: Survey, one: Entry, head: str) -> float | str | None:
+    """What one configuration has in the column with this head."""
+    mine = one.scores.get(found.split)
+    splits = {found.score: VALIDATION, "report split": REPORT}
+    match head:
+        case "method":
+            return one.method.casefold()
+        case "trial":
+            return one.numbers[0]
+        case "compression":
+            return one.compression
+        case "to the teacher":
+            return None if mine is None else mine.gap
+        case "score kept":
+            return one.kept
+    if head in splits:
+        return one.scores[splits[head]].value if splits[head] in one.scores else None
+    return one.costs.get({shown: name for name, shown in HEADS.items()}.get(head, head))
 
 
 def _pruned(found: Survey) -> bool:

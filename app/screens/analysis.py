@@ -1,5 +1,5 @@
-"""The analysis of a study, a tab each: importance, parallel coordinates, slices, hypervolume, scenarios, errors,
-difficulty, ladder, survey.
+"""The analysis of a study, a tab each: overview, importance, parallel coordinates, slices, hypervolume, scenarios,
+errors, difficulty, ladder, survey.
 
 It computes nothing: each tab reads values of the engine and draws them.
 """
@@ -24,7 +24,8 @@ from bertdistill.app.screens.errors_tab import ErrorsTab
 from bertdistill.app.screens.growth_tab import GrowthTab
 from bertdistill.app.screens.importance_tab import ImportanceTab
 from bertdistill.app.screens.ladder_tab import LadderTab
-from bertdistill.app.screens.live_screen import Line, LiveScreen
+from bertdistill.app.screens.live_screen import OF_LISTS, Line, LiveScreen
+from bertdistill.app.screens.overview_tab import OverviewTab
 from bertdistill.app.screens.parallel_tab import ParallelTab
 from bertdistill.app.screens.scenarios_tab import ScenariosTab
 from bertdistill.app.screens.slices_tab import SlicesTab
@@ -36,7 +37,7 @@ from bertdistill.app.widgets.table import LineTable
 
 SHORT_ROWS = 18
 """Rows below which panes have no borders and only the focused list has more than two rows."""
-OF_TABS = ("other_view", "turn", "metric", "axes", "order", "cut")
+OF_TABS = ("other_view", "turn", "metric", "axes", "cut")
 """Actions that only some tabs have."""
 
 
@@ -50,20 +51,20 @@ class AnalysisNews:
 
 
 class AnalysisScreen(LiveScreen):
-    """Nine tabs; the cursor's trial goes along from one to the next."""
+    """Ten tabs; the cursor's trial goes along from one to the next."""
 
     PLACE = "analysis"
     BINDINGS: ClassVar = bindings("analysis")
     HELP = """
-`1` to `9` choose a tab. `t` switches its view: PED-ANOVA or fANOVA, trials or worker-hours, classes of answers or
-articles, single words or groups. `]` and `[` step through the parameters of the slices, other axes, or the trials of
-the errors and of the difficulty.
+`0` is the study on one page, `1` to `9` choose another tab. `t` switches its view: PED-ANOVA or fANOVA, trials or
+worker-hours, classes of answers or articles, single words or groups. `]` and `[` step through the parameters of the
+slices, other axes, or the trials of the errors and of the difficulty. `/` and `s` filter and sort the survey.
 `enter` opens the trial under the cursor, or the slices of a parameter; `e` shows where that trial is wrong.
 Importances, answers, difficulty and the intervals of ladder and survey are computed in a separate process, which takes
 seconds; everything else follows the study live.
 """
 
-    def __init__(self, study_name: str, number: int | None = None) -> None:
+    def __init__(self, study_name: str, number: int | None = None, tab: str = ImportanceTab.NAME) -> None:
         super().__init__()
         self.study_name = study_name
         self.news: AnalysisNews | None = None
@@ -77,6 +78,7 @@ seconds; everything else follows the study live.
         self.ladder = LadderTab(study_name)
         self.survey = SurveyTab(study_name)
         every: tuple[Tab, ...] = (
+            OverviewTab(study_name, self.importance),
             self.importance,
             self.parallel,
             self.slices,
@@ -88,11 +90,11 @@ seconds; everything else follows the study live.
             self.survey,
         )
         self.tabs = {tab.NAME: tab for tab in every}
-        self.current = ImportanceTab.NAME if number is None else ErrorsTab.NAME
+        self.current = tab if number is None else ErrorsTab.NAME
         self._starts: dict[str, int] = {}
         """Where the name of each tab begins in their line."""
-        for tab in every:
-            tab.go_to(number)
+        for one in every:
+            one.go_to(number)
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -116,7 +118,7 @@ seconds; everything else follows the study live.
         whole = sum(len(name) + 5 for name in names) <= self.size.width
         text = Text(no_wrap=True, overflow="ellipsis")
         self._starts = {}
-        for place, name in enumerate(names, start=1):
+        for place, name in enumerate(names):
             self._starts[name] = text.cell_len
             if name == self.current:
                 text.append(f"[{place} {name}]", "bold reverse" if self.ui.is_plain else "bold underline cyan")
@@ -140,7 +142,7 @@ seconds; everything else follows the study live.
     def read(self, reader: Reader) -> AnalysisNews:
         name = self.current
         view = reader.certain(self.study_name)
-        return AnalysisNews(view, name, self.tabs[name].read(view))
+        return AnalysisNews(view, name, self.tabs[name].look(reader, view))
 
     def show(self, news: AnalysisNews) -> None:
         if news.tab != self.current:
@@ -169,7 +171,9 @@ seconds; everything else follows the study live.
     # ------------------------------------------------------------------------------------------------------ actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in OF_TABS:
+        if action in OF_LISTS and self.listing is not None:
+            return True
+        if action in (*OF_TABS, *OF_LISTS):
             return self.tab.can(action)
         if action == "open":
             return self.tab.number is not None or self.tab.can(action)
@@ -181,6 +185,7 @@ seconds; everything else follows the study live.
         """Another tab; the trial under the cursor goes along."""
         number = self.tab.number
         self.current = name
+        self.listings = {} if self.tab.listing is None else {name: self.tab.listing}
         if number is not None:
             self.tab.go_to(number)
         self.query_one(ContentSwitcher).current = self.tab.id
@@ -189,6 +194,11 @@ seconds; everything else follows the study live.
         self.use_marker()
         self.refresh_keys()
         self.ui.look_again()
+
+    @on(ImportanceTab.Computed)
+    def importances_known(self) -> None:
+        """The overview shows them, too."""
+        self._again()
 
     @on(LineTable.Chosen)
     def action_open(self) -> None:
@@ -222,8 +232,11 @@ seconds; everything else follows the study live.
     def action_metric(self) -> None:
         self.slices.next_metric()
 
-    def action_order(self) -> None:
-        self.growth.order()
+    def action_sort(self) -> None:
+        if self.listing is None:
+            self.tab.sort()
+        else:
+            super().action_sort()
 
     def action_cut(self, by: int) -> None:
         self.errors.cut(by)

@@ -11,17 +11,19 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
 from textual import on
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.widget import Widget
-from textual.widgets import Static
 
 from bertdistill.app.draw.canvas import Drawing, Kind
+from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.safe import safe
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.chart import Chart
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.text_pane import TextPane
 from bertdistill.app.widgets.titles import entitle
 
 T = TypeVar("T")
@@ -49,6 +51,8 @@ class Tab(Hosted, Vertical):
     """Which of its widgets has the focus first."""
 
     _made: _Kept | None = None
+    listing: Listing[Any] | None = None
+    """How its list is filtered and sorted, where that is to be chosen."""
 
     def made_once(self, view: StudyView, make: Callable[[], T], *asked: Any) -> T:
         """What `make` gives, kept until a trial ends, one that ended changes, or the study or `asked` is another.
@@ -66,6 +70,10 @@ class Tab(Hosted, Vertical):
         same = kept is not None and kept.asked == asked and kept.ended == ended
         self._made = _Kept(view.ranked, asked, ended, kept.made if kept is not None and same else make())
         return cast(T, self._made.made)
+
+    def look(self, reader: Reader, view: StudyView) -> Any:
+        """What `read` gives, for tabs that need more of the workspace than the study; in the same thread."""
+        return self.read(view)
 
     def read(self, view: StudyView) -> Any:
         """The values to show; in a thread, so it touches plain attributes only. Cheap while no trial has ended."""
@@ -94,6 +102,9 @@ class Tab(Hosted, Vertical):
     def commands(self) -> list[tuple[str, ...]]:
         """The words of the commands that print the same."""
         return []
+
+    def sort(self) -> None:
+        """By the next of what it can be sorted by, unless its list says so itself."""
 
     def toggle(self) -> None:
         """The other way to look at it."""
@@ -174,29 +185,25 @@ class ChartTab(Tab):
             self._wanted = None
 
 
-class Words(VerticalScroll):
+class Words(TextPane):
     """Some lines of foreign text, never markup; the arrow keys scroll what can have the focus."""
 
     DEFAULT_CSS = """
     Words { height: auto; max-height: 4; padding: 0 1; }
     Words.-empty { display: none; }
-    Words Static { height: auto; width: 1fr; }
     """
 
     def __init__(self, *, id: str, can_focus: bool = False) -> None:
-        super().__init__(id=id, classes="-empty pane" if can_focus else "-empty", can_focus=can_focus)
-        self._inner = Static("", markup=False)
+        super().__init__(id=id, classes="-empty pane" if can_focus else "-empty")
+        self.can_focus = can_focus
         self._said: str | Text = ""
-
-    def compose(self) -> Any:
-        yield self._inner
 
     def say(self, text: str | Text, limit: int = 4000) -> None:
         """Show this text: a str is made harmless here, a Text is harmless already."""
         if text != self._said:
             self._said = text
             self.set_class(not text, "-empty")
-            self._inner.update(safe(text, limit) if isinstance(text, str) else text)
+            self.tell(safe(text, limit) if isinstance(text, str) else text)
             self.scroll_home(animate=False)
 
 

@@ -252,7 +252,7 @@ class ErrorsTab(Tab):
         """The example under the cursor in full."""
         place = self._examples.cursor_key
         one = self._listed[place] if isinstance(place, int) and place < len(self._listed) else None
-        entitle(self._words, title="In full")
+        self._words.call_it("In full")
         if isinstance(one, Judged):
             self._words.say(error_rows.question_words(one, ascii_only=self.ui.ascii_only))
         else:

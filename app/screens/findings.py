@@ -13,6 +13,7 @@ from rich.text import Text
 from bertdistill.app.children.plan_process import Answer
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe, safe_line
+from bertdistill.app.views.disk_plan import shortage
 from bertdistill.app.views.plan import plan_facts
 from bertdistill.app.views.study_check import Checked
 from bertdistill.app.views.study_form import concerns, plain
@@ -44,7 +45,8 @@ class Findings:
             return []
         if not self.answer.planned:
             return ["the data and the models could not be checked"]
-        return [f"{called(one)} cannot be downloaded now" for one in lacking(self.answer)]
+        gone = [f"{called(one)} cannot be downloaded now" for one in lacking(self.answer)]
+        return [*gone, *filter(None, [too_full(self.checked.spec, self.answer)])]
 
     def _state(self) -> str:
         """What was checked and what was not, in one line."""
@@ -96,6 +98,14 @@ class Findings:
         return Group(head, facts, tail)
 
 
+def too_full(spec: StudySpec | None, answer: Answer | None) -> str:
+    """That the disk has too little room for the study; empty if it has enough, or that is not known."""
+    disk = answer.planned.get("disk_bytes") if answer else None
+    if spec is None or answer is None or disk is None:
+        return ""
+    return shortage(disk, answer.planned.get("free_bytes"), spec.runner.min_free_gb)
+
+
 def lacking(answer: Answer) -> list[dict[str, Any]]:
     """The models that this machine neither has nor can download now."""
     return [one for one in answer.planned.get("models", ()) if one["problem"]]
@@ -115,6 +125,8 @@ def question(spec: StudySpec, answer: Answer | None, *, goes_on: bool) -> str:
     elif (gone := lacking(answer)) and not goes_on:
         words += [f"{called(one)[:1].upper()}{called(one)[1:]}, {safe_line(one['model'], 100)}," for one in gone[:1]]
         words.append("is not on this machine and cannot be downloaded now: without it the study fails at its start.")
+    if short := too_full(spec, answer):
+        words.append(f"{short[:1].upper()}{short[1:]}.")
     return " ".join(filter(None, [*words, "It keeps running when this app is closed."]))
 
 

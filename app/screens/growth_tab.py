@@ -21,6 +21,7 @@ from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.growth import Step
 from bertdistill.store.errors import BertDistillError
+from bertdistill.store.rows import TrialState
 
 BAR = 12
 
@@ -45,6 +46,7 @@ class GrowthTab(ChartTab):
         """The steps after which was asked what the next trials are worth."""
         self._asking = False
         self._outlook = ""
+        self._complete = 0
 
     def read(self, view: StudyView) -> list[Step]:
         return self.made_once(view, lambda: study_growth(view))
@@ -53,6 +55,7 @@ class GrowthTab(ChartTab):
         self._front = frozenset(number for number, row in view.ranked.items() if row.on_frontier)
         self._true = None if view.certainty is None else view.certainty.hypervolume
         self._steps = content
+        self._complete = sum(trial.state == TrialState.COMPLETE for trial in view.trials)
         if content and content is not self._asked and not self._asking and self._rest.over(time.monotonic()):
             self._asked, self._asking, self._outlook = content, True, ""
             self.run_worker(self._ask(), exclusive=True, group="outlook")
@@ -62,7 +65,7 @@ class GrowthTab(ChartTab):
         """In a process of its own, as the model needs libraries that the app does not load."""
         began = time.monotonic()
         try:
-            self._outlook = outlook_text(await ask_outlook(self.ui.workspace, self._study))
+            self._outlook = outlook_text(await ask_outlook(self.ui.workspace, self._study), self._complete)
         except (BertDistillError, OSError) as error:
             self._outlook = str(error)
         self._asking = False
@@ -148,14 +151,14 @@ class GrowthTab(ChartTab):
         return f"hypervolume {last.hypervolume:.3f}{ends} after {last.trials} trials; {news}"
 
     def can(self, action: str) -> bool:
-        return action in ("other_view", "order") and bool(self._steps)
+        return action in ("other_view", "sort") and bool(self._steps)
 
     def toggle(self) -> None:
         """Over trials, or over worker time."""
         self._hours = not self._hours
         self.draw()
 
-    def order(self) -> None:
+    def sort(self) -> None:
         """The largest gain first, or as they ended."""
         self._by_gain = not self._by_gain
         self.again()

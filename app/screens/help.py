@@ -13,10 +13,10 @@ from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
 
 from bertdistill.app.bindings import Once, bindings
 from bertdistill.app.keymap import PLACES, of, shown_keys
@@ -25,6 +25,8 @@ from bertdistill.app.screens.words_seen import word_at, words_seen
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.glossary import Entry
 from bertdistill.app.views.terms import entries
+from bertdistill.app.widgets.search import Searching, open_search
+from bertdistill.app.widgets.text_pane import TextPane
 from bertdistill.app.widgets.titles import entitle
 
 GENERAL = "table"
@@ -51,16 +53,20 @@ class HelpScreen(Hosted, Once, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         asked = word_at(self._behind, self.app.mouse_position)
         with Horizontal(classes="help"):
-            with VerticalScroll(id=KEYS.removeprefix("#")):
-                yield Static(Group(*self._keys()))
-            with VerticalScroll(id=WORDS.removeprefix("#")):
-                yield Static(Group(*self._words(asked)))
+            yield TextPane(Group(*self._keys()), id=KEYS.removeprefix("#"))
+            yield TextPane(Group(*self._words(asked)), id=WORDS.removeprefix("#"))
         self.set_class(asked is not None, "-words")
 
     def on_mount(self) -> None:
         for part, title, other in ((KEYS, "Keys", "words"), (WORDS, "Words", "keys")):
-            entitle(self.query_one(part), title=title, subtitle=f"tab {other}, esc back")
+            pane = self.query_one(part, TextPane)
+            pane.call_it(title)
+            entitle(pane, subtitle=f"tab {other}, {self.key_for('search')} search, esc back")
         self._focus()
+
+    @on(Searching)
+    async def search_in(self, event: Searching) -> None:
+        await open_search(self, event.pane)
 
     def action_close(self) -> None:
         self.dismiss()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -19,9 +19,11 @@ from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.change_card import change_card, outcome_words, remedy_words
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -60,6 +62,17 @@ undone says why and what to do instead. An undo is itself a request, so it can b
         super().__init__()
         self.study_name = study_name
         self.news: HistoryNews | None = None
+        self._listing: Listing[Entry] = Listing(
+            "request",
+            "requests",
+            WordFilter("threshold -undone", held, lambda: [one.who for one in self.news.entries] if self.news else []),
+            columns=lambda: [column.key for column in COLUMNS],
+            sorts=ORDERS.__contains__,
+            value=lambda entry, column: ORDERS[column](entry),
+            changed=self._again,
+            usual="id",
+        )
+        self.listings = {"history": self._listing}
 
     def body(self) -> Iterable[Widget]:
         with Split(id="history-body"):
@@ -77,10 +90,17 @@ undone says why and what to do instead. An undo is itself a request, so it can b
         self.news = news
         name = safe_line(self.study_name, 40) or "the workspace"
         self.header(Text(f"History of {name}", "bold"))
-        table = self.query_one(LineTable)
-        table.show(COLUMNS, [entry_row(entry) for entry in news.entries], empty="There are no requests yet.")
-        entitle(table, title=f"Requests: {len(news.entries)}, newest first")
+        table, listing = self.query_one(LineTable), self._listing
+        rows = [entry_row(entry) for entry in listing.shown(news.entries)]
+        empty = listing.no_match(self.key_for) if news.entries else "There are no requests yet."
+        table.show(listing.heads(COLUMNS, ascii_only=self.ui.ascii_only), rows, empty=empty)
+        usual = f"Requests: {len(news.entries)}, newest first"
+        entitle(table, title=listing.title("Requests", usual, COLUMNS, self.key_for))
         self._show_chosen()
+
+    def _again(self) -> None:
+        if self.news is not None:
+            self.show(self.news)
 
     def _show_chosen(self) -> None:
         """The entry under the cursor in full, with what can be done about it."""
@@ -144,14 +164,34 @@ undone says why and what to do instead. An undo is itself a request, so it can b
         self.ui.push_screen(Confirm(question, yes="Undo it", no="Leave it"), answered)
 
 
+def about(entry: Entry) -> str:
+    """What a request changed: a trial, a study, or the workspace."""
+    return f"#{entry.trial}" if entry.trial is not None else entry.study or "workspace"
+
+
+def held(entry: Entry) -> str:
+    """What a request can be found by: its words, whose it is, what it changed and what became of it."""
+    return " ".join((f"#{entry.id}", entry.words, about(entry), entry.who, outcome_words(entry)))
+
+
+ORDERS: Mapping[str, Callable[[Entry], Any]] = {
+    "id": lambda entry: -entry.id,
+    "when": lambda entry: -entry.at,
+    "what": lambda entry: entry.words.casefold(),
+    "about": about,
+    "who": lambda entry: entry.who.casefold(),
+    "outcome": outcome_words,
+}
+"""What a column sorts by."""
+
+
 def entry_row(entry: Entry) -> Row:
     """One request; what was undone is pale."""
-    about = f"#{entry.trial}" if entry.trial is not None else safe_line(entry.study, 60) or "workspace"
     cells = (
         Cell(f"{entry.id}"),
         Cell(time.strftime("%m-%d %H:%M:%S", time.localtime(entry.at))),
         Cell(safe_line(entry.words, 300)),
-        Cell(about),
+        Cell(safe_line(about(entry), 60)),
         Cell(safe_line(entry.who, 40)),
         Cell(outcome_words(entry), "warn" if not entry.outcome else "plain"),
     )

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from textual.geometry import Size
 from textual.screen import Screen
 
+from bertdistill.app.bindings import key_of
 from bertdistill.app.memory import Memory
 from bertdistill.app.preferences import Marker, Options
 from bertdistill.engine.contract.workspace import Workspace
@@ -66,6 +67,7 @@ class Host(Protocol):
     def open_series(self, study: str, numbers: tuple[int, ...]) -> None: ...
     def open_cascade(self, study: str, number: int, other: int | None = None) -> None: ...
     def open_analysis(self, study: str, number: int | None = None) -> None: ...
+    def open_overview(self, study: str) -> None: ...
     def open_history(self, study: str) -> None: ...
 
     def keep_theme(self, name: str) -> None: ...
@@ -80,3 +82,7 @@ class Hosted:
     @property
     def ui(self) -> Host:
         return self.app  # type: ignore[attr-defined,no-any-return]  # every screen that mixes this in has an app
+
+    def key_for(self, action: str) -> str:
+        """The first key of an action, as it is shown."""
+        return key_of(action, self.ui.options.keymap, ascii_only=self.ui.ascii_only)

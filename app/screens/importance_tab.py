@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from textual import on
+from textual.message import Message
 from textual.widget import Widget
 
 from bertdistill.app.children.analysis_process import ask_importances
@@ -19,6 +20,8 @@ from bertdistill.app.report.analysis_text import METHOD_NAMES
 from bertdistill.app.screens.analysis_tab import Rest, Tab, Words
 from bertdistill.app.screens.slices_tab import NO_TRIAL, read_slice, slice_chart
 from bertdistill.app.text.safe import error_line, safe_line
+from bertdistill.app.views.habits import IMPORTANCE
+from bertdistill.app.views.overview import by_importance
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
@@ -57,6 +60,9 @@ class ImportanceTab(Tab):
     """One bar per parameter, below each objective."""
 
     NAME: ClassVar[str] = "importance"
+
+    class Computed(Message):
+        """A computation has ended."""
 
     def __init__(self, study_name: str) -> None:
         super().__init__(id="tab-importance")
@@ -104,7 +110,21 @@ class ImportanceTab(Tab):
         self._kept[method] = found
         self._computing = None
         self._rest = Rest(began, time.monotonic())
+        if found.importances:
+            self.ui.memory.keep(f"{IMPORTANCE}.{self._study}", by_importance(found.importances))
         self.again()
+        self.post_message(self.Computed())
+
+    @property
+    def found(self) -> tuple[Importances, ...]:
+        """What is known, perhaps of fewer trials than are complete now."""
+        kept = self._kept.get(self._method)
+        return kept.importances if kept is not None else ()
+
+    @property
+    def why_none(self) -> str:
+        """Why nothing is known yet."""
+        return self._empty_words(self._kept.get(self._method))
 
     # ------------------------------------------------------------------------------------------------------- drawing
 

@@ -40,10 +40,10 @@ class LadderTab(EvidenceTab[Ladder]):
 
     def draw(self, found: Ladder) -> None:
         every = (*found.rungs, *([found.teacher] if found.teacher else []), *found.references)
-        self._rungs = {(one.family, one.kind): one for one in every}
+        self._rungs = {_key(one): one for one in every}
         table = table_of(found)
         rows = [
-            Row((one.family, one.kind), tuple(Cell(cell, TONES.get(one.kind, "plain")) for cell in cells))
+            Row(_key(one), tuple(Cell(cell, TONES.get(one.kind, "plain")) for cell in cells))
             for one, cells in zip(every, table.rows, strict=True)
         ]
         self._table.show(text_columns(table), rows)
@@ -74,3 +74,7 @@ class LadderTab(EvidenceTab[Ladder]):
 
     def commands(self) -> list[tuple[str, ...]]:
         return [("ladder", self._study)]
+
+
+def _key(one: Rung) -> tuple[str, str, bool]:
+    return one.family, one.kind, one.is_smallest

@@ -26,7 +26,8 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.widgets.chart import Chart
-from bertdistill.app.widgets.search import SearchField, Searching
+from bertdistill.app.widgets.listing import Listing
+from bertdistill.app.widgets.search import Searching, open_search
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -44,6 +45,9 @@ FOOTER_SECONDS = 1.0
 """After this time the keys are shown even if nothing could be read yet."""
 REST_SECONDS = 0.04
 """How long the cursor of a list stands still before what lies beside the list follows it."""
+
+OF_LISTS = ("filter", "sort", "sort_reverse")
+"""Actions that a screen with a list has."""
 
 
 class Line(Static):
@@ -108,8 +112,10 @@ class LiveScreen(Hosted, Screen[Any]):
 
     tells: ClassVar[bool] = False
     """Whether the outcome of an action is shown in a line above the footer: a toast would hide the end of the page."""
-    searches: ClassVar[bool] = False
-    """Whether it has a log that can be searched."""
+    listings: Mapping[str, Listing[Any]] = {}
+    """How its lists are filtered and sorted, by the ids of their tables."""
+    _list_last = ""
+    """Id of the list that had the focus last."""
     diagnosis = ""
     """What is wrong with what the screen shows, empty when nothing is; `show` sets it."""
     ending = ""
@@ -137,8 +143,6 @@ class LiveScreen(Hosted, Screen[Any]):
         yield from self.body()
         if self.tells:
             yield Line(id="outcome")
-        if self.searches:
-            yield SearchField()
         yield Keys(id="keys")
         yield Static(f"Make the window at least {LEAST[0]} by {LEAST[1]}", id="too-small", markup=False)
 
@@ -181,6 +185,8 @@ class LiveScreen(Hosted, Screen[Any]):
         return ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in OF_LISTS and self.listing is None:
+            return False
         return not self.why_not(action)
 
     def acted(self, action: str) -> None:
@@ -244,8 +250,8 @@ class LiveScreen(Hosted, Screen[Any]):
         self.call_after_refresh(self.follow)
 
     @on(Searching)
-    def search_in(self, event: Searching) -> None:
-        self.query_one(SearchField).open(event.pane)
+    async def search_in(self, event: Searching) -> None:
+        await open_search(self, event.pane)
 
     def jumps(self) -> list[tuple[int, int, Callable[[], object]]]:
         """Where a letter may lead: column and line of its label, in front of a title, and what goes there."""
@@ -276,6 +282,8 @@ class LiveScreen(Hosted, Screen[Any]):
 
     def on_mount(self) -> None:
         self._use_panes()
+        for listing in self.listings.values():
+            self.recall_order(listing)
         self.use_marker()
         self.header(Text("Reading the workspace …", "dim"))  # `show` says what it is
         self._name_panes()
@@ -311,6 +319,7 @@ class LiveScreen(Hosted, Screen[Any]):
         self.ui.look_again()
 
     def on_descendant_focus(self) -> None:
+        self._list_last = self.list_used
         self.show_pane()
         self.refresh_keys()
 
@@ -347,12 +356,67 @@ class LiveScreen(Hosted, Screen[Any]):
         self.refresh_keys()
         self.call_after_refresh(self.refresh_keys)  # which panes fit is known then
 
-    def close_filter(self) -> bool:
-        """Close the line of the filter that a person has left open; whether there was one."""
+    # --------------------------------------------------------------------------------------------------- its lists
+
+    @property
+    def list_used(self) -> str:
+        """Id of the list that has the focus or, while something else has it, had it last; empty before any had it."""
+        here = self.focused.id if self.focused is not None else None
+        return here if here in self.listings and here else self._list_last
+
+    @property
+    def listing(self) -> Listing[Any] | None:
+        """The list that filter and sort act on; before one had the focus, the first."""
+        return self.listings.get(self.list_used) or next(iter(self.listings.values()), None)
+
+    def recall_order(self, listing: Listing[Any]) -> None:
+        """Sort a list as it was sorted last."""
+        listing.recall(self.ui.memory.recall(listing.things, {}))
+
+    def keep_order(self, listing: Listing[Any]) -> None:
+        """Remember how a list is sorted."""
+        self.ui.memory.keep(listing.things, listing.order)
+
+    async def action_filter(self) -> None:
+        if self.listing is not None:
+            from bertdistill.app.widgets.filter_line import open_filter
+
+            await open_filter(self, self.listing)
+
+    def action_sort(self) -> None:
+        if self.listing is not None:
+            self.listing.next_order()
+            self._reordered(self.listing)
+
+    def action_sort_reverse(self) -> None:
+        if self.listing is not None:
+            self.listing.reverse = not self.listing.reverse
+            self._reordered(self.listing)
+
+    @on(LineTable.Headed)
+    def sort_by_head(self, event: LineTable.Headed) -> None:
+        """By that column; again, the other way."""
+        listing = self.listings.get(event.table.id or "")
+        if listing is not None:
+            listing.order_by(event.column)
+            self._reordered(listing)
+
+    def _reordered(self, listing: Listing[Any]) -> None:
+        self.keep_order(listing)
+        listing.changed()
+
+    def clear_filter(self) -> bool:
+        """Show all of a list again, of the one that is used first; whether anything was hidden or being typed."""
         left = [line for line in self.query("#filter-line") if not line.has_class("-closed")]
         for line in left:
             line.add_class("-closed")
-        return bool(left)
+        used = [self.listing] if self.listing is not None else []
+        narrowed = [listing for listing in (*used, *self.listings.values()) if listing.text]
+        for listing in narrowed[:1]:
+            listing.use_filter("")
+        return bool(left or narrowed)
 
     def action_back(self) -> None:
-        self.ui.leave_screen()
+        """The filter first, then the screen."""
+        if not self.clear_filter():
+            self.ui.leave_screen()

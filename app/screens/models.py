@@ -6,7 +6,7 @@ It decides nothing. A version whose verification has ended is settled when it is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -14,9 +14,7 @@ from typing import Any, ClassVar
 from rich.console import Group
 from rich.text import Text
 from textual import on
-from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Static
 
 from bertdistill.app.bindings import bindings
 from bertdistill.app.reader import Reader
@@ -28,13 +26,16 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import verification
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.thresholds import missed_words
 from bertdistill.app.views.verification import VERIFYING
 from bertdistill.app.widgets import model_report
-from bertdistill.app.widgets.cells import Cell, Row, whole_width
+from bertdistill.app.widgets.cells import Cell, Row, Tone, whole_width
 from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.text_pane import TextPane
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.contract.workspace import checked
 from bertdistill.engine.steering import actions
@@ -76,6 +77,11 @@ class Model:
     def name(self) -> str:
         return str(self.row["model"])
 
+    @property
+    def missed(self) -> str:
+        """The thresholds of its study that its scores on the report split miss, in words; empty if none."""
+        return missed_words(outline(self.study).objectives, self.version.metrics)
+
 
 @dataclass(frozen=True)
 class ModelsNews:
@@ -106,14 +112,24 @@ a model something, next to its teacher.
         self.news: ModelsNews | None = None
         self._chosen = ""
         self._drawn: tuple[Any, ...] = ()
+        self._listing = Listing(
+            "version",
+            "versions",
+            WordFilter("squad -refused", held, lambda: [one.name for one in self.news.models] if self.news else []),
+            columns=lambda: [column.key for column in COLUMNS],
+            sorts=ORDERS.__contains__,
+            value=lambda model, column: ORDERS[column](model),
+            changed=self.follow,
+            usual="made",
+        )
+        self.listings = {"models": self._listing}
 
     # -------------------------------------------------------------------------------------------------- composing
 
     def body(self) -> Iterable[Widget]:
         with Split(id="models-body"):
             yield LineTable(id="models", classes="pane")
-            with VerticalScroll(id="details", classes="pane"):
-                yield Static(id="report", markup=False)
+            yield TextPane(id="details", classes="pane")
 
     def on_mount(self) -> None:
         self.add_class("-show-models")
@@ -162,30 +178,31 @@ a model something, next to its teacher.
         empty = "No model yet. Open a study, choose a trial and press P to promote it."
         split = self.query_one(Split)
         named = split.room >= ROOMY or not split.room
-        rows = [model_table_row(one, named=named, ascii_only=self.ui.ascii_only) for one in news.models]
+        listing, ascii_only = self._listing, self.ui.ascii_only
+        rows = [model_table_row(one, named=named, ascii_only=ascii_only) for one in listing.shown(news.models)]
         columns = _columns(news.models, named=named)
-        split.suit(whole_width(columns, rows))
-        table.show(columns, rows, empty=empty)
-        entitle(table, title="Versions, newest first")
+        heads = listing.heads(columns, ascii_only=ascii_only)
+        split.suit(whole_width(heads, rows))
+        table.show(heads, rows, empty=listing.no_match(self.key_for) if news.models else empty)
+        entitle(table, title=listing.title("Versions", "Versions, newest first", columns, self.key_for))
         self._show_details(news)
         self.refresh_keys()
 
     def _show_details(self, news: ModelsNews) -> None:
-        model, pane = self.chosen, self.query_one("#details")
+        model, pane = self.chosen, self.query_one("#details", TextPane)
         card = news.card if model is not None and model.name == news.chosen else ""
         drawn = (model.row if model else None, model.version.report if model else None, card, self.ui.ascii_only)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        body = self.query_one("#report", Static)
         if model is None:
-            body.update("")
+            pane.tell("")
             return
-        missed = missed_words(outline(model.study).objectives, model.version.metrics)
-        report = model_report.report(model.row, model.version, missed, ascii_only=self.ui.ascii_only)
+        report = model_report.report(model.row, model.version, model.missed, ascii_only=self.ui.ascii_only)
         heading = Text("\nIts model card\n", "bold")
-        body.update(Group(report, heading, model_report.card_text(card)) if card else report)
-        entitle(pane, title=f"{model.name}: report and card")
+        card_text = model_report.card_text(card, ascii_only=self.ui.ascii_only) if card else None
+        pane.tell(Group(report, heading, card_text) if card_text is not None else report)
+        pane.call_it(f"{model.name}: report and card")
 
     @property
     def chosen(self) -> Model | None:
@@ -217,6 +234,8 @@ a model something, next to its teacher.
                 return model is not None and bool(model.aliases)
             case "source" | "pane" | "delete":
                 return model is not None
+            case "filter" | "sort" | "sort_reverse":
+                return self.news is not None and bool(self.news.models)
         return True
 
     def copies(self) -> list[tuple[str, str]]:
@@ -322,9 +341,45 @@ a model something, next to its teacher.
         self.ui.push_screen(Confirm(question, yes="Undo it", no="Keep it"), answered)
 
 
+def held(model: Model) -> str:
+    """What a version can be found by: its name, state, aliases, trial and task, and what was noted about it."""
+    row = model.row
+    states = (model.version.state, *(["changed"] if row["changed"] else []), *(["forced"] if row["forced"] else []))
+    return " ".join((model.name, *states, *row["aliases"], trial_of(model), model.study.task, model.version.note))
+
+
+def trial_of(model: Model) -> str:
+    """Where a version came from: `demo/7`."""
+    return f"{model.study.name}/{model.trial.number}"
+
+
+def score_of(model: Model) -> str:
+    """The name of its score: the first of its task that was verified."""
+    return next((name for name in TASKS[model.study.task].scores if name in model.version.metrics), "")
+
+
+def latency_of(model: Model) -> str:
+    """The name of its latency, empty where none was measured."""
+    return next((name for name in LATENCIES if name in model.version.metrics), "")
+
+
+ORDERS: Mapping[str, Callable[[Model], Any]] = {
+    "model": lambda model: model.name.casefold(),
+    "state": lambda model: model.version.state,
+    "score": lambda model: model.version.metrics.get(score_of(model)),
+    "aliases": lambda model: ", ".join(model.row["aliases"]) or None,
+    "params": lambda model: model.version.metrics.get("params"),
+    "latency": lambda model: model.version.metrics.get(latency_of(model)),
+    "trial": lambda model: trial_of(model).casefold(),
+    "made": lambda model: -model.version.id,
+}
+"""What a column sorts by."""
+
+
 def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
     """Those that fit first are the ones to choose by, aliases among them."""
     widths = {"state": 15} if any(one.row["changed"] for one in models) else {}
+    widths |= {"state": 30} if any(one.missed for one in models) else {}
     widths |= {"model": min(24, max([12, *(len(one.name) for one in models)]))}  # versions differ in the last character
     widths |= {} if named else {"score": 12}
     return [replace(column, width=widths.get(column.key, column.width)) for column in COLUMNS]
@@ -333,17 +388,20 @@ def _columns(models: Sequence[Model], *, named: bool) -> list[Column]:
 def model_table_row(model: Model, *, named: bool = True, ascii_only: bool = False) -> Row:
     """One version; the score is the first of its task, with its name where that fits."""
     version, metrics = model.version, model.version.metrics
-    score = next((name for name in TASKS[model.study.task].scores if name in metrics), "")
-    changed = model.row["changed"]
-    words = model_report.state_words(version.state, forced=model.row["forced"], changed=changed, ascii_only=ascii_only)
+    score, latency = score_of(model), latency_of(model)
+    changed, missed = model.row["changed"], model.missed
+    words = model_report.state_words(
+        version.state, forced=model.row["forced"], changed=changed, missed=missed, ascii_only=ascii_only
+    )
+    tone: Tone = "bad" if changed else "warn" if missed else model_report.TONES.get(version.state, "plain")
     cells = (
         Cell(safe_line(model.name, 60), "bright"),
-        Cell(words, "bad" if changed else model_report.TONES.get(version.state, "plain")),
+        Cell(words, tone),
         Cell(f"{fmt.metric(score, metrics[score]):>6} {score if named else ''}".rstrip() if score else ""),
         Cell(safe_line(", ".join(model.row["aliases"]), 60), "accent"),
         Cell(fmt.count(metrics.get("params")) if "params" in metrics else ""),
-        Cell(next((fmt.metric(name, metrics[name], unit=True) for name in LATENCIES if name in metrics), "")),
-        Cell(safe_line(f"{model.study.name}/{model.trial.number}", 60)),
+        Cell(fmt.metric(latency, metrics[latency], unit=True) if latency else ""),
+        Cell(safe_line(trial_of(model), 60)),
         Cell(time.strftime("%m-%d %H:%M", time.localtime(version.created_at))),
     )
     return Row(model.name, cells, dim=version.state in ("refused", "failed"))

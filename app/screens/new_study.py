@@ -71,6 +71,9 @@ DRAFTS = "studies"
 """Folder of the workspace with the study files that were written here."""
 OWN_DATA = " "
 """In place of a study file: begin with the path of the data."""
+FORMS = "forms"
+"""What is remembered of the forms of studies that were started: by path, the typed values by key."""
+MOST_FORMS = 50
 TICK_SECONDS = 1.0
 CHECK_SECONDS, PLAN_SECONDS = 0.2, 0.5
 """Pause after the last key press before the file is checked, and from there until its plan is requested."""
@@ -363,6 +366,9 @@ your changes. The file itself is never changed.
             self._refuse(str(config.path), ConfigError("\n".join(problems(error, config.path))))
             return
         self.config, self._gone, self._whole = config, "", None
+        if (typed := self._started().get(str(config.path))) and config.path not in self._typed:
+            self._typed[config.path] = dict(typed)
+            self._added[config.path] = list(typed)  # some have no line of their own
         if config.demo:
             paths = config.demo.data_paths(self.ui.workspace)
             self._typed.setdefault(config.path, paths)
@@ -435,12 +441,23 @@ your changes. The file itself is never changed.
         else:
             self._verdict(self._way_back())
 
+    def _started(self) -> dict[str, dict[str, str]]:
+        """The typed values of forms whose studies were started: a file says nothing of them."""
+        kept = self.ui.memory.recall(FORMS, dict[str, Any]())
+        whole = {path: typed for path, typed in kept.items() if isinstance(typed, dict)}
+        return {path: {k: v for k, v in typed.items() if isinstance(v, str)} for path, typed in whole.items()}
+
+    def _remember(self, path: Path, typed: Mapping[str, str]) -> None:
+        others = [one for one in self._started().items() if one[0] != str(path)]
+        self.ui.memory.keep(FORMS, dict([*others[1 - MOST_FORMS :], (str(path), dict(typed))]))
+
     def _way_back(self) -> str:
         return f"{self._left} is in the list, with what you typed: enter returns to its form." if self._left else ""
 
     def _typed_words(self) -> list[str]:
         """The changes typed so far in any file, without those that a demo starts with."""
         own = {pair for demo in DEMOS.values() for pair in demo.data_paths(self.ui.workspace).items()}
+        own |= {pair for typed in self._started().values() for pair in typed.items()}
         every = (pair for typed in self._typed.values() for pair in typed.items())
         return [f"{key}={value}" for key, value in every if (key, value) not in own]
 
@@ -503,7 +520,7 @@ your changes. The file itself is never changed.
         try:
             override = parse_override(event.value)
         except ConfigError as error:
-            self._verdict(f"{str(error).removeprefix('--set ')}. Example: sampler.kind=tpe", "bold red")
+            self._verdict(f"{str(error).removeprefix('--set ')}. {error.hint}", "bold red")
             return
         name, value = override.path, event.value.partition("=")[2].strip()
         if name not in [field.key.name for field in self.fields]:
@@ -672,7 +689,8 @@ your changes. The file itself is never changed.
             self._judge()
 
         self._asked = None
-        if yes:
+        if yes and self.config is not None:
+            self._remember(self.config.path, self._words)
             self._starting = True
             self._verdict(f"Starting study {spec.name} …", busy=True)
             self.ui.act(work, done, refused)

@@ -29,7 +29,7 @@ from bertdistill.engine.analysis.scenarios import NO_BASELINE
 from bertdistill.engine.contract.errors import InvalidRequest
 from bertdistill.engine.runner.budget import used
 from bertdistill.engine.steering import actions
-from bertdistill.engine.steering.reruns import Forecast, filled, forecast_queued
+from bertdistill.engine.steering.reruns import Forecast, changed_beside, filled, forecast_queued
 from bertdistill.engine.study.space import Parameter, active, coerce, contains, describe
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store.errors import BertDistillError
@@ -66,8 +66,8 @@ class QueueTrialScreen(LiveScreen):
     BINDINGS: ClassVar = bindings("queue")
     HELP = """
 A trial with values that you choose, inside the search space. It starts with those of the trial that was under the
-cursor; `b` takes the baseline's. Size and cost are exact, time and memory are estimated from complete trials. It runs
-before proposed trials and counts against the budget.
+cursor, also for settings that are not searched; `b` takes the baseline's. Size and cost are exact, time and memory are
+estimated from complete trials. It runs before proposed trials and counts against the budget.
 """
 
     def __init__(self, study_name: str, selected: int | None = None) -> None:
@@ -75,6 +75,8 @@ before proposed trials and counts against the budget.
         self.study_name, self._selected = study_name, selected
         self.news: QueueNews | None = None
         self.values: dict[str, Any] = {}
+        self.beside: dict[str, Any] = {}
+        """Settings of the selected trial that the study fixes otherwise; the new trial has them, too."""
         self.outlook = Outlook()
 
     def body(self) -> Iterable[Widget]:
@@ -93,15 +95,17 @@ before proposed trials and counts against the budget.
     def show(self, news: QueueNews) -> None:
         if self.news is None:
             self.values = first_values(news.view, self._selected)
+            self.beside = kept_beside(news.view, self._selected, self.values)
         self.news = news
-        self.outlook = look_ahead(news.view, self.values)
+        self.outlook = look_ahead(news.view, {**self.values, **self.beside})
         spec = news.view.spec
         effective = active(spec.search, self.values, spec.fixed)
         origin = "" if self._selected is None else f", from #{self._selected}"
         self.header(Text(f"Queue a trial in {safe_line(self.study_name, 40)}{origin}", "bold"))
         table = self.query_one(LineTable)
         base = first_values(news.view, None) if spec.baseline is not None else {}
-        table.show(COLUMNS, [parameter_row(one, self.values, base, effective) for one in spec.search])
+        rows = [parameter_row(one, self.values, base, effective) for one in spec.search]
+        table.show(COLUMNS, [*rows, *(beside_row(*one, self._selected) for one in self.beside.items())])
         entitle(table, title="Values")
         self.query_one("#forecast", Static).update(outlook_text(news.view, self.outlook))
         self.refresh_keys()
@@ -124,7 +128,8 @@ before proposed trials and counts against the budget.
     def copies(self) -> list[tuple[str, str]]:
         words = [word for name, value in self._chosen().items() for word in ("--set", f"{name}={as_typed(value)}")]
         command = command_line("queue", self.study_name, *words, ws=self.ui.workspace)
-        return [("values", fmt.settings(self._chosen())), ("command", command)]
+        values = ("values", fmt.settings({**self._chosen(), **self.beside}))
+        return [values] if self.beside else [values, ("command", command)]  # it can set searched parameters only
 
     # -------------------------------------------------------------------------------------------------------- actions
 
@@ -158,6 +163,7 @@ before proposed trials and counts against the budget.
 
     def action_from_baseline(self) -> None:
         if self.news is not None:
+            self.beside = {}
             self._take(first_values(self.news.view, None))
 
     def _take(self, values: Mapping[str, Any]) -> None:
@@ -176,7 +182,9 @@ before proposed trials and counts against the budget.
             self.ui.act(self._queue, self._queued)
 
     def _queue(self) -> Trial:
-        trial = actions.queue_trial(self.ui.workspace, self.study_name, self._chosen(), who=self.ui.who)
+        trial = actions.queue_trial(
+            self.ui.workspace, self.study_name, self._chosen(), beside=self.beside, who=self.ui.who
+        )
         state = self.news.view.study.state if self.news else None
         if state in (StudyState.RUNNING, StudyState.COMPLETE):  # a complete study runs again, and needs a runner
             actions.ensure_runner(self.ui.workspace)
@@ -203,6 +211,12 @@ def first_values(view: StudyView, selected: int | None) -> dict[str, Any]:
         found = {one.name: trial.settings.get(one.key) for one in view.spec.search if one.applies(family)}
         values |= {one.name: found[one.name] for one in view.spec.search if contains(one, found.get(one.name))}
     return values
+
+
+def kept_beside(view: StudyView, selected: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What that trial has set beside the searched parameters, as a rerun does; empty without one."""
+    trial = view.trial(selected) if selected is not None else None
+    return {} if trial is None else changed_beside(view.spec, trial.settings, values)
 
 
 def typed(parameter: Parameter, text: str) -> Any:
@@ -257,6 +271,13 @@ def parameter_row(
         Cell(safe_line(describe(parameter), 200), "dim"),
     )
     return Row(name, cells, dim=idle, mark=differs)
+
+
+def beside_row(name: str, value: Any, selected: int | None) -> Row:
+    """A setting that is not searched: it comes from the selected trial, and the baseline takes it away."""
+    words = f"not searched; as in #{selected}"
+    cells = (Cell(safe_line(name, 60)), Cell(safe_line(as_typed(value), 80)), Cell(""), Cell(words, "dim"))
+    return Row(name, cells, mark=True)
 
 
 def outlook_text(view: StudyView, outlook: Outlook) -> Text:

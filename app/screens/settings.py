@@ -27,6 +27,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.points import chart_axis
 from bertdistill.app.views.setting_card import key_facts, space_facts
 from bertdistill.app.views.study_form import plain
@@ -34,6 +35,7 @@ from bertdistill.app.views.view import StudyView, all_metrics, chart_axes
 from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -94,6 +96,16 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         super().__init__()
         self.study_name = study_name
         self.news: SettingsNews | None = None
+        self._listing: Listing[Setting] = Listing(
+            "setting",
+            "settings",
+            WordFilter("range learning", held, lambda: [one.key for one in self.news.settings] if self.news else []),
+            columns=lambda: [column.key for column in self._columns],
+            sorts={column.key for column in COLUMNS}.__contains__,
+            value=setting_value,
+            changed=self.follow,
+        )
+        self.listings = {"settings": self._listing}
 
     def body(self) -> Iterable[Widget]:
         with Split(id="settings-body"):
@@ -114,15 +126,25 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         self.news = news
         state = fmt.state(news.view.study.state.value, ascii_only=self.ui.ascii_only)
         self.header(Text.assemble((f"Settings of {safe_line(self.study_name, 40)}  ", "bold"), state))
-        table = self.query_one(LineTable)
+        table, listing, columns = self.query_one(LineTable), self._listing, self._columns
+        heads = listing.heads(columns, ascii_only=self.ui.ascii_only)
+        rows = [setting_row(one, self._left_out) for one in listing.shown(news.settings)]
+        self.query_one(Split).suit(whole_width(heads, rows))
+        table.show(heads, rows, empty=listing.no_match(self.key_for))
         changed = sum(one.change is not None for one in news.settings)
-        left_out = {*(["filed"] if self.inspected else []), *([] if changed else ["changed"])}  # the inspector says it
-        columns = [column for column in COLUMNS if column.key not in left_out]
-        rows = [setting_row(one, left_out) for one in news.settings]
-        self.query_one(Split).suit(whole_width(columns, rows))
-        table.show(columns, rows)
-        entitle(table, title=f"Settings: {changed} changed")
+        entitle(table, title=listing.title("Settings", f"Settings: {changed} changed", columns, self.key_for))
         self._show_chosen()
+
+    @property
+    def _left_out(self) -> set[str]:
+        """Columns that the inspector says, or that are empty."""
+        changed = self.news is not None and any(one.change is not None for one in self.news.settings)
+        return {*(["filed"] if self.inspected else []), *([] if changed else ["changed"])}
+
+    @property
+    def _columns(self) -> list[Column]:
+        left_out = self._left_out
+        return [column for column in COLUMNS if column.key not in left_out]
 
     def _show_chosen(self) -> None:
         setting, text = self.chosen, Text()
@@ -173,7 +195,7 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         return self.under_cursor(self.news.settings if self.news else (), lambda one: one.key)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self.chosen is not None if action == "edit" else True
+        return self.chosen is not None if action == "edit" else super().check_action(action, parameters)
 
     def copies(self) -> list[tuple[str, str]]:
         name, ws = self.study_name, self.ui.workspace
@@ -315,6 +337,21 @@ def setting_row(setting: Setting, left_out: Container[str] = ()) -> Row:
     }
     kept = tuple(cell for name, cell in cells.items() if name not in left_out)
     return Row(setting.key, kept, mark=setting.change is not None)
+
+
+def held(setting: Setting) -> str:
+    """What a setting can be found by: its key and value, and who changed it."""
+    return " ".join((setting.key, setting.value, change_words(setting)))
+
+
+def setting_value(setting: Setting, column: str) -> str | float | None:
+    """What a column sorts by: the newest change first."""
+    match column:
+        case "changed":
+            return -setting.change.at if setting.change else None
+        case "filed":
+            return setting.filed or None
+    return setting.key if column == "key" else setting.value or None
 
 
 def change_words(setting: Setting) -> str:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app.bindings import bindings, key_of
+from bertdistill.app.bindings import bindings
 from bertdistill.app.draw.plane import frontier_drawing
 from bertdistill.app.draw.sparks import sparkline
 from bertdistill.app.reader import Reader
@@ -22,14 +22,16 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.points import chart_axis, no_point
 from bertdistill.app.views.study_card import study_card
-from bertdistill.app.views.study_order import ORDERS, age, changed_at, in_order, matches
+from bertdistill.app.views.study_order import ORDERS, age, changed_at, held, newest_first
 from bertdistill.app.views.view import StudyView, chart_axes
 from bertdistill.app.views.welcome import PURPOSE, TITLE, WAYS, example, welcome_facts
 from bertdistill.app.widgets.cells import Cell, Row, whole_width
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -42,8 +44,8 @@ ROOMY = 90
 """Cells of the list from which on the name of a study's best score stands beside it."""
 WELCOME_COLUMNS = (Column("what", "How do you want to begin?", 36), Column("about", "", 40, grow=True))
 NONE_YET = "There are no studies here yet; press n to create one."
-ORDER = "studies"
-"""Remembered: what the list is sorted by."""
+OF_A_STUDY = ("open", "overview", "history", "archive", "delete", "pause_study", "stop_study", "undo")
+"""Actions on the study under the cursor."""
 ALL_AWAY = "All studies are archived. Press H to see them."
 
 
@@ -77,8 +79,22 @@ state, task or note hold every word that is typed, and none that has a minus bef
         super().__init__()
         self.news: StudiesNews | None = None
         self._archived = False
-        self._sort, self._reverse = "", False
-        self._filter_text = self._amount = ""
+        self._listing = Listing(
+            "study",
+            "studies",
+            WordFilter(
+                "sst2 -failed", held, lambda: [view.study.name for view in self.news.views] if self.news else []
+            ),
+            columns=lambda: [column.key for column in self._columns],
+            sorts=ORDERS.__contains__,
+            value=lambda view, column: ORDERS[column](view),
+            changed=self.follow,
+            usual="changed",
+        )
+        self.listings = {"studies": self._listing}
+
+    def _study_names(self) -> list[str]:
+        return [view.study.name for view in self.news.views] if self.news is not None else []
 
     def body(self) -> Iterable[Widget]:
         with Split(id="studies-body"):
@@ -86,10 +102,6 @@ state, task or note hold every word that is typed, and none that has a minus bef
             yield Inspector(id="inspector", classes="pane inspector")
 
     def on_mount(self) -> None:
-        kept: dict[str, Any] = self.ui.memory.recall(ORDER, {})
-        by = kept.get("sort")
-        self._sort = by if isinstance(by, str) and by in ORDERS else ""
-        self._reverse = kept.get("reverse") is True
         self.query_one(LineTable).focus()
 
     def on_resize(self) -> None:
@@ -110,10 +122,11 @@ state, task or note hold every word that is typed, and none that has a minus bef
         self.ending = "" if news.views else PURPOSE
         table = self.query_one(LineTable)
         every = [view for view in news.views if self._archived or view.study.id not in news.archived]
-        views = in_order([v for v in every if matches(v, self._filter_text)], self._sort, reverse=self._reverse)
+        columns = self._listing.heads(self._columns, ascii_only=self.ui.ascii_only)
+        views = self._listing.shown(newest_first(every))
         if news.views:
-            empty = self._no_match if every else ALL_AWAY
-            columns, rows = self._columns, [self._row(view, news) for view in views]
+            empty = self._listing.no_match(self.key_for) if every else ALL_AWAY
+            rows = [self._row(view, news) for view in views]
             self.query_one(Split).suit(whole_width(columns, rows))
             table.show(columns, rows, empty=empty)
         else:
@@ -121,25 +134,10 @@ state, task or note hold every word that is typed, and none that has a minus bef
             table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(every)
-        title = self._title(views, every) if news.views else "Welcome"
+        listed = self._listing.title("Studies", "Studies", self._columns, self.key_for)
+        title = listed if news.views else "Welcome"
         entitle(table, title=title, subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
-
-    def _title(self, views: Sequence[StudyView], every: Sequence[StudyView]) -> str:
-        self._amount = f"{len(views)} of {len(every)} studies"
-        if self._filter_text:  # the numbers first: a narrow border cuts the end
-            return f"{self._amount}, {self._key('back')} clears: {safe_line(self._filter_text, 60)}"
-        head = next((column.title for column in self._columns if column.key == self._sort), self._sort)
-        by = f" by {head}" if self._sort else ""
-        return f"Studies{by}{', reversed' if self._reverse else ''}"
-
-    @property
-    def _no_match(self) -> str:
-        ways = f"{self._key('back')} clears the filter, {self._key('filter')} changes it"
-        return f"No study matches {safe_line(self._filter_text, 60)}; {ways}."
-
-    def _key(self, action: str) -> str:
-        return key_of(action, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
 
     def _header(self, news: StudiesNews) -> Text:
         runner = news.runner
@@ -259,7 +257,9 @@ state, task or note hold every word that is typed, and none that has a minus bef
                 return NONE_YET
             case "open" if view is None and self.news is not None and not self.news.views:
                 return ""
-            case "open" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if view is None:
+            case "open" | "overview" | "history" | "archive" | "delete" | "pause_study" | "stop_study" | "undo" if (
+                view is None
+            ):
                 return NONE_YET if self.news is None or not self.news.views else self._why_none
             case "show_archived" if self.news is not None and not self.news.archived:
                 return "No study is archived; A archives one."
@@ -271,7 +271,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
 
     @property
     def _why_none(self) -> str:
-        return self._no_match if self._filter_text else ALL_AWAY
+        return self._listing.no_match(self.key_for) if self._listing.text else ALL_AWAY
 
     def copies(self) -> list[tuple[str, str]]:
         ws = self.ui.workspace
@@ -283,51 +283,6 @@ state, task or note hold every word that is typed, and none that has a minus bef
     @on(LineTable.Chosen)
     def chosen(self) -> None:
         self.action_open()
-
-    @on(LineTable.Headed)
-    def headed(self, event: LineTable.Headed) -> None:
-        """Sort by that column; again, the other way."""
-        if event.column in ORDERS:
-            self._order_by(event.column, reverse=event.column == self._sort and not self._reverse)
-
-    def action_sort(self) -> None:
-        names = ["", *(column.key for column in self._columns if column.key in ORDERS and column.key != "changed")]
-        self._order_by(names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else "")
-
-    def action_sort_reverse(self) -> None:
-        self._order_by(self._sort, reverse=not self._reverse)
-
-    def _order_by(self, column: str, *, reverse: bool = False) -> None:
-        self._sort, self._reverse = column, reverse
-        self.ui.memory.keep(ORDER, {"sort": column, "reverse": reverse})
-        self.follow()
-
-    async def action_filter(self) -> None:
-        from bertdistill.app.widgets.filter_line import open_filter
-
-        await open_filter(self, self, self._filter_text, "sst2 -failed")
-
-    def filter_as_typed(self, text: str) -> str:
-        """Show at once what matches; how many studies that is."""
-        self.use_filter(text.strip())
-        return self._amount
-
-    def use_filter(self, text: str) -> None:
-        self._filter_text = text
-        self.follow()
-
-    def complete_filter(self, text: str) -> list[str]:
-        """Names of studies that begin like the last word."""
-        word = text.rpartition(" ")[2]
-        names = [view.study.name for view in self.news.views] if self.news and word else []
-        return [name for name in names if name.casefold().startswith(word.casefold()) and name != word]
-
-    def action_back(self) -> None:
-        """The filter first; from here no way leads further back."""
-        if self.close_filter() or self._filter_text:
-            self.use_filter("")
-        else:
-            super().action_back()
 
     def action_open(self) -> None:
         key = self.query_one(LineTable).cursor_key
@@ -349,6 +304,10 @@ state, task or note hold every word that is typed, and none that has a minus bef
 
     def action_new_study(self) -> None:
         self.ui.open_new_study()
+
+    def action_overview(self) -> None:
+        if name := self.study_name:
+            self.ui.open_overview(name)
 
     def action_history(self) -> None:
         self.ui.open_history(self.study_name)

@@ -14,26 +14,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.widget import Widget
 
-from bertdistill.app.bindings import bindings, key_of, one_pane
-from bertdistill.app.errors import UsageError
+from bertdistill.app.bindings import bindings, one_pane
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens import study_header, trial_actions
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.tour import Tour
+from bertdistill.app.screens.trial_filter import TrialFilter
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
-from bertdistill.app.text.safe import error_line, safe_line
+from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
-from bertdistill.app.views.habits import Habits, read_habits
-from bertdistill.app.views.study_card import ENDED_KEYS, ended_words
+from bertdistill.app.views.habits import IMPORTANCE, Habits, read_habits
+from bertdistill.app.views.study_card import DIAGNOSED_KEYS, ENDED_KEYS, diagnosis_words, ended_words
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets import trial_table
+from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.curve_chart import CurvesChart
 from bertdistill.app.widgets.frontier_chart import FrontierChart
 from bertdistill.app.widgets.inspector import Facts
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.log import LogPane
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
@@ -78,7 +80,6 @@ class StudyScreen(LiveScreen):
     """The live study. `1`–`4` go to a pane, and choose the only one where the window is narrow."""
 
     PLACE = "study"
-    searches = True
     BINDINGS: ClassVar = bindings("study")
     panes: ClassVar = {name: name for name in PANES}
     HELP = """
@@ -99,9 +100,16 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         self.news: StudyNews | None = None
         self._selected: int | None = None
         self._columns: tuple[str, ...] | None = None
-        self._sort, self._reverse = "", False
-        self._filter_text = ""
-        self._keep: Callable[[StudyView, Trial], bool] | None = None
+        self._listing = Listing(
+            "trial",
+            "trials",
+            TrialFilter(lambda: (self.news.view, self.news.losses) if self.news else None),
+            columns=lambda: ["trial", *self._names],
+            sorts=bool,
+            value=self._value,
+            changed=self._again,
+        )
+        self.listings = {"trials": self._listing}
         self._archived = False
         self._log_of: tuple[Any, ...] = ()
         self._chosen_axes: tuple[StudyView, tuple[str, str], StudyView] | None = None
@@ -131,13 +139,13 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def _recall(self) -> None:
         """Look at the study as it was looked at last."""
         kept = read_habits(self.ui.memory.recall(f"study.{self.study_name}", {}))
-        self._columns, self._sort, self._reverse = kept.columns or None, kept.sort, kept.reverse
+        self._columns, self._listing.by, self._listing.reverse = kept.columns or None, kept.sort, kept.reverse
         self._frontier.use(kept.x, kept.y, kept.log, kept.by)
 
     def _remember(self) -> None:
-        chart = self._frontier
+        chart, listing = self._frontier, self._listing
         kept = Habits(
-            self._columns or (), self._sort, self._reverse, *chart.axes, log=chart.scale, by=chart.coloured_by
+            self._columns or (), listing.by, listing.reverse, *chart.axes, log=chart.scale, by=chart.coloured_by
         )
         self.ui.memory.keep(f"study.{self.study_name}", kept.to_dict())
 
@@ -150,8 +158,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         columns = set(trial_columns.known_columns(view))
         if view.trials and self._columns:
             self._columns = tuple(name for name in self._columns if name in columns) or None
-        if view.trials and self._sort not in columns:
-            self._sort = "trial" if self._sort == "trial" else ""
+        if view.trials and self._listing.by not in {*columns, "trial"}:
+            self._listing.by = ""
 
     # ---------------------------------------------------------------------------------------------------- reading
 
@@ -224,8 +232,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._forget_unknown(news.view)
         study = news.view.study
         state = fmt.state(study.state.value, ascii_only=self.ui.ascii_only)
-        self.diagnosis = f"{state}: {study.diagnosis}" if study.diagnosis else ""
-        self.ending = ended_words(news.view, {name: self._key(name) for name in ENDED_KEYS})
+        why = diagnosis_words(study.diagnosis, {name: self.key_for(name) for name in DIAGNOSED_KEYS})
+        self.diagnosis = f"{state}: {why}" if why else ""
+        self.ending = ended_words(news.view, {name: self.key_for(name) for name in ENDED_KEYS})
         self._show_header(news)
         self._show_trials(news)
         if is_first:  # the list is painted before the charts are drawn
@@ -241,9 +250,6 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def _show_header(self, news: StudyNews) -> None:
         self.header(study_header.line(news.view, news, self.size.width, ascii_only=self.ui.ascii_only))
-
-    def _key(self, action: str) -> str:
-        return key_of(action, self.ui.options.keymap, ascii_only=self.ui.ascii_only)
 
     def _show_charts(self) -> None:
         if self.news is not None:
@@ -264,36 +270,45 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             self._log.show_events(study_log(view, news.notices, news.entries, news.preparation))
 
     def _show_frontier(self, news: StudyNews) -> None:
-        kept = None if self._keep is None else {trial.number for trial in self._chosen(news.view)}
-        self._frontier.show(news.view, self._selected, kept, self._filter_text, news.cascades)
+        text = self._listing.text
+        kept = {trial.number for trial in self._chosen(news.view)} if text else None
+        self._frontier.show(news.view, self._selected, kept, text, news.cascades)
 
     def _show_trials(self, news: StudyNews) -> None:
         view, table = news.view, self.query_one("#trials", LineTable)
-        names = self._columns or trial_columns.default_columns(view, news.losses)
-        trials = self._chosen(view)
-        if self._sort:
-            key = trial_columns.sort_key(view, self._sort, news.losses)
-            trials = sorted(trials, key=key, reverse=self._reverse)
-        elif self._reverse:
-            trials = trials[::-1]
-        ascii_only = self.ui.ascii_only
-        columns = trial_table.table_columns(view, names, self._sort, reverse=self._reverse, ascii_only=ascii_only)
-        pooled = not self._sort and not self._reverse
+        names, listing, ascii_only = self._names, self._listing, self.ui.ascii_only
+        trials = listing.shown([t for t in view.trials if self._archived or not t.archived], len(view.trials))
+        columns = trial_table.table_columns(view, names)
+        pooled = not listing.by and not listing.reverse
         marked = frozenset(self.marked)
         rows = self._rows.rows(view, trials, names, news.losses, marked, ascii_only=ascii_only, pooled=pooled)
-        table.show(columns, rows, empty=self._empty_words(news))
+        table.show(listing.heads(columns, ascii_only=ascii_only), rows, empty=self._empty_words(news))
         if self._selected is None and rows:
             self._selected = _first(view, trials)
             table.move_to(self._selected)
         elif all(trial.number != self._selected for trial in trials):  # a filter removed it
             key = table.cursor_key
             self._selected = key if isinstance(key, int) else None
-        order = f"by {'number' if self._sort == 'trial' else self._sort or 'rank'}"
-        title = f"Trials {order}{', reversed' if self._reverse else ''}"
-        if self._filter_text:  # the numbers first: a narrow border cuts the end
-            way_out = f"{self._key('back')} clears"
-            title = f"{self._amount(view)}, {way_out}: {safe_line(self._filter_text, 60)}"
+        named = [Column("trial", "number", 0), *columns[1:]]
+        title = listing.title("Trials", "Trials by rank", named, self.key_for)
         entitle(table, title=title, subtitle=self._marked_words())
+
+    @property
+    def _names(self) -> Sequence[str]:
+        """The columns of the list behind the number."""
+        if self.news is None:
+            return self._columns or ()
+        return self._columns or trial_columns.default_columns(self.news.view, self.news.losses, self._important)
+
+    @property
+    def _important(self) -> list[str]:
+        """Its parameters, the most important first, as the analysis found them last."""
+        kept: list[Any] = self.ui.memory.recall(f"{IMPORTANCE}.{self.study_name}", [])
+        return [name for name in kept if isinstance(name, str)]
+
+    def _value(self, trial: Trial, column: str) -> Any:
+        """What the list is sorted by."""
+        return trial_columns.sort_value(self.news.view, trial, column, self.news.losses) if self.news else None
 
     def _inspect(self) -> None:
         """The trial under the cursor in a few facts, below the list; without any, why there is none."""
@@ -309,16 +324,15 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def _marked_words(self) -> str:
         """The marked trials in the order of their columns when they are compared; without any, what ranks them."""
         if not self.marked:
-            return "" if self._sort else BY_RANK
+            return "" if self._listing.by else BY_RANK
         numbers = " ".join(f"#{number}" for number in self.marked)
         return f"marked: {numbers}, c compares them" if len(self.marked) > 1 else f"marked: {numbers}, mark another"
 
     def _chosen(self, view: StudyView) -> list[Trial]:
-        kept = [t for t in view.trials if self._archived or not t.archived]
-        return [t for t in kept if self._keep is None or self._keep(view, t)]
+        return self._listing.matching(t for t in view.trials if self._archived or not t.archived)
 
     def _empty_words(self, news: StudyNews) -> str:
-        if self._filter_text:
+        if self._listing.text:
             return self._no_match
         for attempt in news.attempts:
             if attempt.trial_id is None:
@@ -349,16 +363,6 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     @on(LineTable.Moved, "#trials")
     def moved(self, event: LineTable.Moved) -> None:
         self._select(event.key)
-
-    @on(LineTable.Headed, "#trials")
-    def headed(self, event: LineTable.Headed) -> None:
-        """Sort by that column; again, the other way."""
-        if event.column == self._sort:
-            self._reverse = not self._reverse
-        else:
-            self._sort, self._reverse = event.column, False
-        self._remember()
-        self._again()
 
     @on(LineTable.Chosen, "#trials")
     def chosen(self, event: LineTable.Chosen) -> None:
@@ -417,7 +421,7 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
             ]
         if self._log.display and (log := self._log.text):  # a hidden one is not rebuilt
             found.append(("log", log))
-        chosen = ("--filter", self._filter_text) if self._filter_text else ()
+        chosen = ("--filter", self._listing.text) if self._listing.text else ()
         return [*found, ("list", command_line("trials", self.study_name, *chosen, "--csv", ws=self.ui.workspace))]
 
     def files(self) -> list[tuple[str, str, Callable[[], Path]]]:
@@ -458,15 +462,11 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     @property
     def _no_match(self) -> str:
-        ways = f"{self._key('back')} clears the filter, {self._key('filter')} changes it"
-        return f"No trial matches {safe_line(self._filter_text, 60)}; {ways}."
-
-    def _amount(self, view: StudyView) -> str:
-        return f"{len(self._chosen(view))} of {len(view.trials)} trials"
+        return self._listing.no_match(self.key_for)
 
     @property
     def _hides_all(self) -> bool:
-        return self.news is not None and bool(self._filter_text) and not self._chosen(self.news.view)
+        return self.news is not None and bool(self._listing.text) and not self._chosen(self.news.view)
 
     def action_open(self) -> None:
         if self._under_cursor is not None:
@@ -503,6 +503,9 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
 
     def action_analysis(self) -> None:
         self.ui.open_analysis(self.study_name)
+
+    def action_overview(self) -> None:
+        self.ui.open_overview(self.study_name)
 
     def action_history(self) -> None:
         self.ui.open_history(self.study_name)
@@ -594,18 +597,11 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
         self.toggle_class("-maximised")
         self.action_pane(name)
 
-    def action_sort(self) -> None:
-        if self.news is None:
-            return
-        names = ["", "trial", *(self._columns or trial_columns.default_columns(self.news.view, self.news.losses))]
-        self._sort = names[(names.index(self._sort) + 1) % len(names)] if self._sort in names else ""
-        self._remember()
-        self._again()
+    def recall_order(self, listing: Listing[Any]) -> None:
+        """It is among the habits of the study."""
 
-    def action_sort_reverse(self) -> None:
-        self._reverse = not self._reverse
+    def keep_order(self, listing: Listing[Any]) -> None:
         self._remember()
-        self._again()
 
     def action_show_archived(self) -> None:
         self._archived = not self._archived
@@ -628,56 +624,20 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
                 self._remember()
                 self._again()
 
-        shown = self._columns or trial_columns.default_columns(self.news.view, self.news.losses)
-        self.ui.push_screen(ChooseColumns(trial_columns.known_columns(self.news.view), shown), answered)
-
-    async def action_filter(self) -> None:
-        if self.news is not None:
-            from bertdistill.app.widgets.filter_line import open_filter
-
-            await open_filter(self, self, self._filter_text, "layers<=4 exact>65 -state:failed tag:keep")
+        self.ui.push_screen(ChooseColumns(trial_columns.known_columns(self.news.view), self._names), answered)
 
     def filter_by(self, text: str) -> None:
         """Keep the trials that match; a screen behind another one shows that when it is seen again."""
-        from bertdistill.app.views.query import keys_of, parse
-
-        query = parse(text, keys_of(self.news.view)) if text and self.news is not None else None
-        self._filter_text = text if query is not None else ""
-        self._keep = None if query is None else lambda view, t: query.matches(view, t, self._losses())
-
-    def use_filter(self, text: str) -> None:
-        """Show at once what matches."""
-        self.filter_by(text)
-        self._again()
-
-    def filter_as_typed(self, text: str) -> str:
-        """Show at once what matches the words that are finished; how many trials these are, or what is wrong."""
-        from bertdistill.app.views.query import finished
-
-        if self.news is None:
-            return ""
-        try:
-            self.use_filter(finished(text, self.news.view))
-        except UsageError as error:
-            return error_line(error)
-        return self._amount(self.news.view)
-
-    def complete_filter(self, text: str) -> list[str]:
-        from bertdistill.app.views.query import complete
-
-        return complete(text, self.news.view) if self.news is not None else []
+        self._listing.narrow(text)
 
     def action_back(self) -> None:
         """One step at a time: the filter, the marks, then the screen."""
-        if self.close_filter() or self._filter_text:
-            self.use_filter("")
-        elif self.marked:
+        if self.clear_filter():
+            return
+        if self.marked:
             self.action_unmark()
         else:
             super().action_back()
-
-    def _losses(self) -> dict[int, float]:
-        return self.news.losses if self.news else {}
 
     def action_note(self) -> None:
         if trial := self.selected:

@@ -11,12 +11,24 @@ from functools import partial
 from typing import Any, ClassVar
 
 from bertdistill.app.children.analysis_process import ask_survey
-from bertdistill.app.report.survey_text import entries_table, remarks, sentence, survey_axes, survey_drawing
+from bertdistill.app.report.survey_text import (
+    INTERVAL,
+    entries_table,
+    entry_value,
+    remarks,
+    sentence,
+    survey_axes,
+    survey_drawing,
+)
+from bertdistill.app.report.table_page import Table
 from bertdistill.app.screens.evidence_tab import EvidenceTab
 from bertdistill.app.text.safe import safe_line
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.survey import published_data, quick_survey
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.cells import Cell, Row, Tone
+from bertdistill.app.widgets.columns import Column
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.text_columns import text_columns
 from bertdistill.app.widgets.titles import entitle
 from bertdistill.engine.analysis.survey import Entry, Survey
@@ -31,6 +43,22 @@ class SurveyTab(EvidenceTab[Survey]):
         super().__init__(study_name)
         self._entries: dict[Any, Entry] = {}
         self._data = ""
+        self._columns: list[Column] = []
+        self.listing: Listing[Entry] = Listing(
+            "method",
+            "methods",
+            WordFilter("pruned -bilstm", held, lambda: [one.method for one in self._entries.values()]),
+            columns=lambda: [column.key for column in self._columns],
+            sorts=self._sorts,
+            value=self._value,
+            changed=self.again,
+        )
+
+    def _sorts(self, column: str) -> bool:
+        return _title(column) != INTERVAL and any(one.key == column for one in self._columns)
+
+    def _value(self, one: Entry, column: str) -> Any:
+        return None if self.found is None else entry_value(self.found, one, _title(column))
 
     def quick(self, view: StudyView) -> Survey:
         return quick_survey(view)
@@ -48,11 +76,22 @@ class SurveyTab(EvidenceTab[Survey]):
         lines = dict(zip([*self._entries, "teacher"], table.rows, strict=False))
         winners = dict.fromkeys(_key(one.entry) for one in found.best if one.entry is not None)
         others = sorted((one for one in found.entries if _key(one) not in winners), key=_by_score, reverse=True)
-        keys: list[Any] = [*winners, *map(_key, others), *(["teacher"] if "teacher" in lines else [])]
+        self._list(table)
+        usual = [*(self._entries[key] for key in winners), *others]
+        last = ["teacher"] if "teacher" in lines and not self.listing.text else []
+        keys: list[Any] = [*map(_key, self.listing.shown(usual)), *last]
         rows = [Row(key, tuple(Cell(cell, _tone(key, winners)) for cell in lines[key])) for key in keys]
-        self._table.show(text_columns(table), rows)
-        entitle(self._table, title=f"Methods by compression, best first{self.age}")
+        heads = self.listing.heads(self._columns, ascii_only=self.ui.ascii_only)
+        self._table.show(heads, rows, empty=self.listing.no_match(self.key_for) if self.listing.text else "")
+        title = self.listing.title("Methods", "Methods by compression, best first", self._columns, self.key_for)
+        entitle(self._table, title=f"{title}{self.age}")
         self._words.say("\n".join(remarks(found, self._data)[1:]))  # the first one stands in the header
+
+    def _list(self, table: Table) -> None:
+        """The columns; once they are known, the order that was chosen for them."""
+        is_first, self._columns = not self._columns, text_columns(table)
+        if is_first:
+            self.listing.recall(self.ui.memory.recall(self.listing.things, {}))
 
     def draw_chart(self, found: Survey) -> None:
         entry = self._entries.get(self._table.cursor_key)
@@ -78,6 +117,16 @@ class SurveyTab(EvidenceTab[Survey]):
 
     def commands(self) -> list[tuple[str, ...]]:
         return [("survey", self._study)]
+
+
+def held(one: Entry) -> str:
+    """What a row can be found by: its method and its trials."""
+    return " ".join((one.method, *(f"#{number}" for number in one.numbers)))
+
+
+def _title(column: str) -> str:
+    """Behind the place that makes the key of a column unique."""
+    return column.partition(" ")[2]
 
 
 def _key(one: Entry) -> tuple[str, tuple[int, ...]]:

@@ -67,7 +67,6 @@ class TrialScreen(LiveScreen):
     """A trial of a study; `J` and `K` go to its neighbours in the ranked list."""
 
     PLACE = "trial"
-    searches = True
     BINDINGS: ClassVar = bindings("trial")
     panes: ClassVar = {name: f"trial-{name}" for name in PANES}
     HELP = """

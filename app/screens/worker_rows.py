@@ -96,6 +96,49 @@ def queue_row(item: Waiting) -> Row:
     return Row(queue_key(item), cells)
 
 
+def slot_held(news: WorkersNow, slot_state: SlotState) -> str:
+    """What a slot can be found by: its name and device, and what its worker does."""
+    worker = news.worker_in(slot_state)
+    own = (worker.name, phase_words(worker)) if worker is not None else ()
+    return " ".join((slot_state.slot.name, device_words(slot_state, news.load), state_words(slot_state, worker), *own))
+
+
+def slot_value(news: WorkersNow, slot_state: SlotState, column: str) -> str | float | None:
+    """What a column sorts slots by; None where nothing works."""
+    worker = news.worker_in(slot_state)
+    match column:
+        case "slot":
+            return slot_state.slot.name
+        case "device":
+            return device_words(slot_state, news.load)
+        case "state":
+            return state_words(slot_state, worker)
+    if worker is None:
+        return None
+    match column:
+        case "worker":
+            return worker.name
+        case "progress":
+            return worker.share
+        case "phase":
+            return phase_words(worker)
+        case "rate":
+            return worker.attempt.rate
+        case "memory":
+            return worker.memory
+    return -worker.attempt.started_at
+
+
+def queue_held(item: Waiting) -> str:
+    """What an item can be found by: its name, and why it waits."""
+    return f"{item_name(item)} {why_words(item)}"
+
+
+def queue_value(item: Waiting, column: str) -> str:
+    """What a column sorts what waits by."""
+    return item_name(item) if column == "item" else why_words(item)
+
+
 def trace(samples: Iterable[float | None], width: int, *, ascii_only: bool = False) -> str:
     """The newest `width` percents, each as high as it is between 0 and 100; a gap is a space."""
     levels = LEVELS[ascii_only]

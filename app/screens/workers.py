@@ -38,23 +38,39 @@ from bertdistill.app.report.workers import (
 from bertdistill.app.screens.dialogues import Choice, Confirm
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.study_header import load_words
-from bertdistill.app.screens.worker_rows import queue_columns, queue_key, queue_row, slot_columns, slot_row, trace
+from bertdistill.app.screens.worker_rows import (
+    QUEUE_COLUMNS,
+    SLOT_COLUMNS,
+    queue_columns,
+    queue_held,
+    queue_key,
+    queue_row,
+    queue_value,
+    slot_columns,
+    slot_held,
+    slot_row,
+    slot_value,
+    trace,
+)
 from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import safe, safe_line
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.tail import Tail
 from bertdistill.app.views.view import StudyView
 from bertdistill.app.widgets.curve_chart import curve_of, in_order
 from bertdistill.app.widgets.inspector import Inspector
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
+from bertdistill.app.widgets.titles import entitle
 from bertdistill.app.widgets.trial_facts import wrapped
 from bertdistill.engine.contract.folder import RunPaths
 from bertdistill.engine.launch.fleet import onlooker
 from bertdistill.engine.launch.launchers import make_launcher
 from bertdistill.engine.launch.load import Load, read_load
-from bertdistill.engine.launch.slots import Capacity
+from bertdistill.engine.launch.slots import Capacity, SlotState
 from bertdistill.engine.runner.rules import slot_settings
 from bertdistill.engine.runner.waiting import StudyNow, Waiting, newest_worker, own_slots, workers_of
 from bertdistill.engine.steering import actions
@@ -110,6 +126,41 @@ not. Workers and runner are separate processes: closing this app does not stop t
         """The worker under the cursor, whose log and trial are read."""
         self._tail: Tail | None = None
         self._read_of: Close | None = None
+        self._slots_shown = Listing[SlotState](
+            "slot",
+            "slots",
+            WordFilter("demo running", self._slot_held, self._worker_names),
+            columns=lambda: [column.key for column in SLOT_COLUMNS],
+            sorts={column.key for column in SLOT_COLUMNS}.__contains__,
+            value=lambda place, column: slot_value(self.news, place, column) if self.news else None,
+            changed=self._again,
+            usual="slot",
+        )
+        self._queue_shown = Listing[Waiting](
+            "waiting item",
+            "waiting items",
+            WordFilter(
+                "demo -slot", queue_held, lambda: [item_name(item) for item in self.news.queue] if self.news else ()
+            ),
+            columns=lambda: [column.key for column in QUEUE_COLUMNS],
+            sorts={column.key for column in QUEUE_COLUMNS}.__contains__,
+            value=queue_value,
+            changed=self._again,
+        )
+        self.listings = {"slots": self._slots_shown, "queue": self._queue_shown}
+
+    def _slot_held(self, place: SlotState) -> str:
+        return slot_held(self.news, place) if self.news is not None else ""
+
+    def _worker_names(self) -> list[str]:
+        return [worker.name for worker in self.news.workers] if self.news is not None else []
+
+    def _queue_names(self) -> list[str]:
+        return [item_name(item) for item in self.news.queue] if self.news is not None else []
+
+    def _again(self) -> None:
+        if self.news is not None:
+            self.show(self.news)
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -176,11 +227,24 @@ not. Workers and runner are separate processes: closing this app does not stop t
         ascii_only = self.ui.ascii_only
         self.header(self._header(news))
         self._show_load(news.load, news.machines)
-        slots, queue = self._table("slots"), self._table("queue")
-        slots.show(slot_columns(news), [slot_row(news, place, ascii_only=ascii_only) for place in news.capacity.slots])
-        queue.show(queue_columns(news), [queue_row(item) for item in news.queue], empty="Nothing is waiting.")
-        queue.border_title = Text(f"Queue: {len(news.queue)}")
+        self._show_slots(news)
+        listing, columns = self._queue_shown, queue_columns(news)
+        self._table("queue").show(
+            listing.heads(columns, ascii_only=ascii_only),
+            [queue_row(item) for item in listing.shown(news.queue)],
+            empty=listing.no_match(self.key_for) if news.queue else "Nothing is waiting.",
+        )
+        title = listing.title("Queue", f"Queue: {len(news.queue)}", columns, self.key_for)
+        entitle(self._table("queue"), title=title)
         self._show_chosen()
+
+    def _show_slots(self, news: WorkersNow) -> None:
+        listing, ascii_only = self._slots_shown, self.ui.ascii_only
+        self._table("slots").show(
+            listing.heads(slot_columns(news), ascii_only=ascii_only),
+            [slot_row(news, place, ascii_only=ascii_only) for place in listing.shown(news.capacity.slots)],
+            empty=listing.no_match(self.key_for) if listing.text else "",
+        )
 
     def follow(self) -> None:
         """The worker under the cursor, or why something waits."""
@@ -257,12 +321,13 @@ not. Workers and runner are separate processes: closing this app does not stop t
                 f"{safe_line(worker.name, 80)}: {phase_words(worker)}, in {safe_line(worker.attempt.folder, 120)}"
             )
         self.query_one("#detail", Static).update(text)
-        title = f"Workers: {len(news.workers)}"
+        usual, columns = f"Workers: {len(news.workers)}", slot_columns(news)
+        title = self._slots_shown.title("Workers", usual, columns, self.key_for)
         if now is not None:
             running, own = len(workers_of(now, self._live())), own_slots(now, news.capacity)
             state = fmt.state(now.study.state.value, ascii_only=self.ui.ascii_only)
             title += f"   {safe_line(now.study.name, 40)} {state}, {running} of {own}; + - change that"
-        self._table("slots").border_title = Text(title)
+        entitle(self._table("slots"), title=title)
         self.refresh_keys()
         self.follow()
 
@@ -279,10 +344,10 @@ not. Workers and runner are separate processes: closing this app does not stop t
         return [worker.attempt for worker in self.news.workers] if self.news else []
 
     def _in_queue(self) -> bool:
-        return self.focused is not None and self.focused.id == "queue"
+        return self.list_used == "queue"
 
     def _worker(self) -> Worker | None:
-        """The worker under the cursor, when the slots have the focus."""
+        """The worker under the cursor, when the slots have, or had, the focus."""
         if self.news is None or self._in_queue():
             return None
         key = self._table("slots").cursor_key
@@ -290,7 +355,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
         return self.news.worker_in(place) if place is not None else None
 
     def _item(self) -> Waiting | None:
-        """What waits under the cursor, when the queue has the focus."""
+        """What waits under the cursor, when the queue has, or had, the focus."""
         if self.news is None or not self._in_queue():
             return None
         key = self._table("queue").cursor_key

@@ -68,9 +68,10 @@ def chance_words(view: StudyView, trial: Trial) -> str:
 
 
 def likely_words(view: StudyView, trial: Trial) -> str:
-    """`45 % likely to be on the frontier`; empty if it is not known."""
+    """`45 % likely to be on the frontier`, and if that says nothing about its score; empty if it is not known."""
     words = chance_words(view, trial)
-    return f"{words} likely to be on the frontier" if words else ""
+    small = ", for its size alone: always answering one label scores as much" if view.at_chance(trial) else ""
+    return f"{words} likely to be on the frontier{small}" if words else ""
 
 
 def interval_words(view: StudyView, trial: Trial, name: str) -> str:

@@ -59,6 +59,26 @@ def disk_bytes(
     }
 
 
+def shortage(disk: Mapping[str, Any], free: int | None, min_free_gb: float) -> str:
+    """Why a study would pause, or may, for a disk that is too full; empty if there is room or nothing is known."""
+    kept = int(min_free_gb * 1e9)
+    if free is None:
+        return ""
+    if free < kept:
+        limit = f"runner.min_free_gb keeps {fmt.size(kept)} free"
+        return f"only {fmt.size(free)} of the disk are free and {limit}, so it would pause at once"
+    needs = sum(disk[part] or 0 for part in ("caches", "preparing", "checkpoints"))
+    if needs <= free - kept:
+        return ""
+    return f"the disk may get too full: it needs up to {fmt.size(needs)}, and {fmt.size(free - kept)} can be used"
+
+
+def room_words(free: int | None, min_free_gb: float) -> str:
+    """`; 15 GB are free, 2.0 GB of them stay free (runner.min_free_gb)`; empty if it is not known."""
+    stays = f", {fmt.size(min_free_gb * 1e9)} of them stay free (runner.min_free_gb)" if min_free_gb else ""
+    return "" if free is None else f"; {fmt.size(free)} are free{stays}"
+
+
 def sent_words(machines: Sequence[str], disk: Mapping[str, Any], data_bytes: int, unknown: str) -> str:
     """`a, b: at most about 620 MB to each, once`: the caches and the training file; whole, if they are known."""
     names = ", ".join(machines)

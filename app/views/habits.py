@@ -10,6 +10,9 @@ from typing import Any
 LONGEST = 200
 """Characters of a name, and names in a list, beyond which the file was not written by this program."""
 
+IMPORTANCE = "importance"
+"""Remembered with the name of a study: its parameters, the most important one first, as they were last computed."""
+
 
 @dataclass(frozen=True)
 class Habits:

@@ -13,7 +13,8 @@ from bertdistill.app.views.analysis import outcomes
 from bertdistill.app.views.view import StudyView
 from bertdistill.engine.analysis.ladder import REPORT, VALIDATION, Effect, Frame, Ladder, Nearest, Rung, ladder
 from bertdistill.engine.analysis.outcomes import size_and_score
-from bertdistill.engine.analysis.rungs import Chosen, choose
+from bertdistill.engine.analysis.rungs import Chosen, choose, smallest_near
+from bertdistill.engine.analysis.scenarios import TEACHER_MARGIN
 from bertdistill.engine.analysis.scored import TEACHER, Score, Split
 from bertdistill.engine.contract.errors import ActionRefused, WorkerFailed
 from bertdistill.engine.contract.events import finite
@@ -24,13 +25,20 @@ from bertdistill.engine.tasks.table import METRICS, TASKS
 
 def chosen_rungs(view: StudyView) -> list[Chosen]:
     """The trials on the ladder; ActionRefused if no complete trial belongs to a family."""
-    score = score_and_size(view)[0]
-    known = METRICS.get(score)
-    found = choose(outcomes(view), score, largest=known is None or known.direction == "maximize")
+    score, size = score_and_size(view)
+    known, trials = METRICS.get(score), outcomes(view)
+    largest = known is None or known.direction == "maximize"
+    found = choose(trials, score, largest=largest)
     if not found:
         hint = "Wait for the first one; runs of other programs need a `family` among their settings."
         raise ActionRefused(f"study {view.study.name} has no complete trial with a family and {score}", hint=hint)
-    return found
+    teacher = finite(view.facts.teacher_metrics.get(score))
+    if teacher is None:
+        return found
+    least = teacher - TEACHER_MARGIN if largest else teacher + TEACHER_MARGIN
+    small = smallest_near(trials, score, size, least=least, largest=largest)
+    known_already = small is None or any(one.trials == small.trials for one in found)
+    return found if small is None or known_already else [*found, small]
 
 
 def score_and_size(view: StudyView) -> tuple[str, str]:
@@ -107,6 +115,7 @@ def rung_rows(found: Ladder) -> list[dict[str, Any]]:
             "study": found.study,
             "family": one.family,
             "kind": one.kind,
+            "is_smallest": one.is_smallest,
             "trials": list(one.numbers),
             "metric": found.score,
             **{split: dataclasses.asdict(one.scores[split]) for split in (VALIDATION, REPORT) if split in one.scores},
@@ -133,7 +142,7 @@ def read_row(raw: Mapping[str, Any]) -> Ladder:
 
 def _rung(raw: Mapping[str, Any]) -> Rung:
     scores = {split: read_score(one) for split, one in raw["scores"].items()}
-    return Rung(raw["family"], raw["kind"], tuple(raw["numbers"]), scores, raw["costs"])
+    return Rung(raw["family"], raw["kind"], tuple(raw["numbers"]), scores, raw["costs"], raw["is_smallest"])
 
 
 def read_score(raw: Mapping[str, Any]) -> Score:

@@ -15,7 +15,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.safe import safe_line
 from bertdistill.app.text.tables import pairs
 from bertdistill.app.views.amounts import Amounts, estimate, from_preparation, with_transfer
-from bertdistill.app.views.disk_plan import caches_words, disk_bytes, sent_words
+from bertdistill.app.views.disk_plan import caches_words, disk_bytes, room_words, sent_words
 from bertdistill.app.views.hub_models import hub_file, hub_models, model_words, out_of_reach
 from bertdistill.app.views.inputs import Inputs, read_inputs
 from bertdistill.app.views.plan_memory import main_memory, memory_text
@@ -166,6 +166,7 @@ def plan_facts(spec: StudySpec, planned: Mapping[str, Any]) -> dict[str, str]:
         "caches": caches_words(disk, unknown),
         "checkpoints": f"at most {fmt.size(disk['checkpoints'])}" if disk["checkpoints"] is not None else unknown,
     }
+    facts["checkpoints"] += room_words(planned.get("free_bytes"), spec.runner.min_free_gb)
     if far := [safe_line(name, 64) for name in spec.runner.machines if name != LOCAL]:
         shared = (planned["supernet"] or {}).get("bytes") or 0
         facts["sent to machines"] = sent_words(far, disk, _file_bytes(spec.data.train) + shared, unknown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 
 from bertdistill.app.draw.sparks import sparkline
@@ -17,6 +18,8 @@ from bertdistill.store.rows import StudyState, Trial
 
 SEPARATOR = " · "
 ENDED_KEYS = ("promote", "analysis", "settings", "copy")
+DIAGNOSED_KEYS = ("pause-study", "settings")
+RESUME = re.compile(r"(?:bertdistill-tui )?engine resume \S+")
 MOST_RUNNING = 3
 WITHIN = 1.0
 """Points of the teacher's score within which a student counts as good as it."""
@@ -45,6 +48,15 @@ def _facts(view: StudyView, *, ascii_only: bool) -> Iterator[tuple[str, str]]:
     yield "note", view.outline.note
     yield "ended", view.cause
     yield "problem", view.study.diagnosis or view.weak_teacher
+
+
+def diagnosis_words(diagnosis: str, keys: Mapping[str, str]) -> str:
+    """Why a study is paused or failed, with keys in place of the shell commands that the record names.
+
+    `keys` are those of the actions `DIAGNOSED_KEYS`.
+    """
+    words = RESUME.sub(f"{keys['pause-study']} resumes it", diagnosis)
+    return words.replace("runner.min_free_gb", f"runner.min_free_gb ({keys['settings']})")
 
 
 def ended_words(view: StudyView, keys: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The list of studies: which match some words, and in which order they stand. Pure: it draws nothing."""
+"""The list of studies: what each can be found and sorted by, and which changed last. Pure: it draws nothing."""
 
 from __future__ import annotations
 
@@ -47,23 +47,15 @@ ORDERS: Mapping[str, Callable[[StudyView], Any]] = {
     "frontier": lambda view: len(view.frontier),
     "hypervolume": lambda view: view.hypervolume,
 }
-"""What a column sorts by; those that hold sentences have no order."""
+"""What a column sorts by; those that hold sentences sort nothing."""
 
 
-def in_order(views: Sequence[StudyView], by: str = "", *, reverse: bool = False) -> list[StudyView]:
-    """The one that changed last first, or by a column; studies without a value there come last."""
-    newest = sorted(views, key=lambda view: (changed_at(view), view.study.id), reverse=True)
-    if by not in ORDERS:
-        return newest[::-1] if reverse else newest
-    valued = [(value, view) for view in newest if (value := ORDERS[by](view)) is not None]
-    known = [view for _, view in sorted(valued, key=lambda pair: pair[0], reverse=reverse)]
-    found = {view.study.id for view in known}
-    return [*known, *(view for view in newest if view.study.id not in found)]
+def newest_first(views: Sequence[StudyView]) -> list[StudyView]:
+    """The one that changed last first."""
+    return sorted(views, key=lambda view: (changed_at(view), view.study.id), reverse=True)
 
 
-def matches(view: StudyView, text: str) -> bool:
-    """Whether name, state, task or note hold every word; a minus before a word: none of them holds it."""
+def held(view: StudyView) -> str:
+    """What a study can be found by: its name, state, task, note and diagnosis."""
     study = view.study
-    held = " ".join((study.name, study.state.value, study.task, view.outline.note, study.diagnosis)).casefold()
-    words = (word.casefold() for word in text.split())
-    return all(word[1:] not in held if len(word) > 1 and word[0] == "-" else word in held for word in words)
+    return " ".join((study.name, study.state.value, study.task, view.outline.note, study.diagnosis))

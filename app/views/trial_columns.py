@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertdistill.app.text import format as fmt
@@ -37,29 +37,20 @@ def known_columns(view: StudyView) -> list[str]:
     return list(dict.fromkeys([*FACTS, *metric_columns(view), *sorted(measured), *searched]))
 
 
-def default_columns(view: StudyView, losses: Mapping[int, float] | None = None) -> tuple[str, ...]:
+def default_columns(
+    view: StudyView, losses: Mapping[int, float] | None = None, important: Sequence[str] = ()
+) -> tuple[str, ...]:
     """State, objectives, what the trials differ in, gain and what else is worth a word.
 
-    Recipe and family come first of the parameters; those of one family alone share the column `parameters`. A loss is
-    shown where there is no objective to rank by.
+    Recipe and family come first of the parameters, then the most `important` ones, where that is known; those of one
+    family alone share the column `parameters`. A loss is shown where there is no objective to rank by.
     """
     varied = [name for name, choices in view.outline.searched.items() if len(choices) != 1]
-    own = sorted((name for name in varied if "." not in name), key=lambda name: _LEADING.get(name, len(_LEADING)))
+    places = {name: len(_LEADING) + place for place, name in enumerate(important)} | _LEADING
+    own = sorted((name for name in varied if "." not in name), key=lambda name: places.get(name, math.inf))
     rest = ("parameters",) if len(own) < len(varied) or not varied else ()
     loss = ("loss",) if losses and not view.objectives else ()
     return ("state", *(o.metric for o in view.objectives), *own, *rest, *loss, "gain", "note")
-
-
-def sort_key(view: StudyView, name: str, losses: Mapping[int, float]) -> Any:
-    """Key function for `sorted`; missing values go last, numbers before words."""
-
-    def key(trial: Trial) -> tuple[int, float, str]:
-        value = sort_value(view, trial, name, losses)
-        if isinstance(value, bool | str) or value is None:
-            return (2 if value is None else 1, 0.0, str(value))
-        return (0, float(value), "") if math.isfinite(value) else (2, 0.0, "")
-
-    return key
 
 
 def sort_value(view: StudyView, trial: Trial, name: str, losses: Mapping[int, float]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
@@ -14,6 +14,9 @@ _LEAST = 6
 """Minimum cells of a cut column at the right edge."""
 _TITLE, _WORD = 18, 12
 """Most cells that a name, or a word below it, asks for: `transformer.layers`, `transformer`."""
+
+ARROWS = (("▾", "v"), ("▴", "^"))
+"""Beside the head that sorts a list: as usual, and reversed; each with its form in ASCII."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Column:
     grow: bool = False
     most: int = 0
     pinned: bool = False
-    """Whether it stays, as the first column does, when others are scrolled away."""
+    """Whether it stays beside the first column, which always does, while others are scrolled away."""
 
 
 def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
@@ -41,6 +44,16 @@ def value_column(key: str, title: str, words: Iterable[str] = ()) -> Column:
     if all(map(_is_number, known)):
         return Column(key, title, width, "right")
     return Column(key, title, width, grow=longest > width, most=min(longest, 2 * _TITLE))
+
+
+def arrowed(columns: Sequence[Column], by: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
+    """The columns with an arrow in the head of the one that sorts the list, which becomes as wide as that needs."""
+
+    def headed(column: Column) -> Column:
+        head = f"{column.title} {ARROWS[reverse][ascii_only]}".strip()
+        return replace(column, title=head, width=max(column.width, min(_TITLE + 2, cell_len(head))))
+
+    return [headed(column) if column.key == by else column for column in columns]
 
 
 def _is_number(word: str) -> bool:
@@ -61,9 +74,9 @@ class Layout:
 
 
 def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
-    """Place columns in `width` cells after the gutter; `first` of those that are not pinned are scrolled away."""
-    movable = [at for at, column in enumerate(columns) if at and not column.pinned]
-    candidates = [at for at in range(len(columns)) if at not in movable[:first]]
+    """Place columns in `width` cells after the gutter; `first` columns after the pinned ones are scrolled away."""
+    pinned = pinned_count(columns)
+    candidates = [*range(pinned), *range(pinned + first, len(columns))]
     shown = [columns[index] for index in candidates]
     fitting = _fitting(shown, width)
     if len(fitting) < len(shown) and fitting and shown[len(fitting) - 1].align == "right":
@@ -76,6 +89,11 @@ def lay_out(columns: Sequence[Column], width: int, first: int) -> Layout:
         at += cells + 1
     whole = len(wide) == len(shown) and all(map(int.__ge__, wide, (column.width for column in shown)))
     return Layout(tuple(places), left=first > 0, right=bool(columns) and not whole)
+
+
+def pinned_count(columns: Sequence[Column]) -> int:
+    """How many columns at the left are never scrolled away; 0 without columns."""
+    return next((place for place, one in enumerate(columns) if place and not one.pinned), len(columns))
 
 
 def _fitting(columns: Sequence[Column], width: int) -> list[int]:

@@ -26,19 +26,19 @@ VERDICTS: dict[str, Tone] = {"better": "good", "worse": "bad", "equal": "plain",
 def comparison_columns(
     view: StudyView, found: Comparison, chosen: int, width: int, *, ascii_only: bool
 ) -> list[Column]:
-    """Names, then one column per trial: the chosen one in brackets, stars on the frontier, the reference first, and never scrolled away."""
+    """Names, then one column per trial: the chosen one in brackets, stars on the frontier, the reference first."""
     name = NARROW_NAME if width < NARROW else NAME_WIDTH
     room = (width - name - 1) // len(found.numbers) - 1
     each = min(MOST_WIDTH, max(LEAST_WIDTH, room))
     star = "*" if ascii_only else "★"
+    beside = width >= name + 2 * each + 4  # room for the reference and one more
     columns = [Column("name", "", name)]
     for place, number in enumerate(found.numbers):
         ranked = view.ranked.get(number)
         title = f"{star if ranked and ranked.on_frontier else ''}#{number}"
         title = f"[{title}]" if number == chosen else title
-        stays = place == 0 and name + 2 * (each + 1) < width  # beside it there is room for another
-        head = title if place else f"reference {title}"
-        columns.append(Column(str(number), head, each, "right", pinned=stays))
+        words = f"reference {title}" if place == 0 else title
+        columns.append(Column(str(number), words, each, "right", pinned=beside and place == 0))
     return columns
 
 

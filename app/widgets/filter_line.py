@@ -1,9 +1,9 @@
-"""The line in which a person types which rows a list shows. It matches nothing itself: the screen of the list does."""
+"""The line in which a person types which rows a list shows. It matches nothing itself: the listing does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -17,23 +17,11 @@ from bertdistill.app.bindings import bindings
 from bertdistill.app.errors import UsageError
 from bertdistill.app.text.safe import LONGEST_LINE, error_line, safe_line
 from bertdistill.app.views.query import last_word
+from bertdistill.app.widgets.listing import Listing
 
 TYPING_SECONDS = 0.08
 """How long the typing rests before the list follows it: a burst of characters filters once."""
 SHOWN_COMPLETIONS = 8
-
-
-class Filtered(Protocol):
-    """A screen with a list that can be filtered."""
-
-    def filter_as_typed(self, text: str) -> str:
-        """Show what matches the finished part of a filter; how much that is, in words."""
-
-    def use_filter(self, text: str) -> None:
-        """Show only what matches; empty: everything. Raises UsageError."""
-
-    def complete_filter(self, text: str) -> Sequence[str]:
-        """What the last word may become, the likeliest first."""
 
 
 class FilterField(Input):
@@ -42,8 +30,8 @@ class FilterField(Input):
     PLACE: ClassVar[str] = "filter"
     BINDINGS: ClassVar = bindings("filter")
 
-    def __init__(self, line: FilterLine, example: str) -> None:
-        super().__init__(compact=True, placeholder=example, select_on_focus=False, max_length=LONGEST_LINE)
+    def __init__(self, line: FilterLine) -> None:
+        super().__init__(compact=True, select_on_focus=False, max_length=LONGEST_LINE)
         self._line = line
 
     def action_apply(self) -> None:
@@ -72,9 +60,9 @@ class FilterLine(Vertical):
     FilterLine > FilterField { height: 1; border: none; padding: 0 1; }
     """
 
-    def __init__(self, target: Filtered, example: str) -> None:
+    def __init__(self, listing: Listing[Any]) -> None:
         super().__init__(id="filter-line")
-        self._target, self._field = target, FilterField(self, example)
+        self._listing, self._field = listing, FilterField(self)
         self._words = Static("", markup=False)
         self._before = ""
         self._origin: Widget | None = None
@@ -85,10 +73,11 @@ class FilterLine(Vertical):
         yield self._field
         yield self._words
 
-    def open(self, text: str) -> None:
-        """Take the focus, with the filter as it is."""
-        self._origin = self.screen.focused
-        self._before = text
+    def open(self, listing: Listing[Any]) -> None:
+        """Take the focus, with the filter of that list as it is."""
+        self._origin, self._listing = self.screen.focused, listing
+        text = self._before = listing.text
+        self._field.placeholder = listing.language.example
         self.remove_class("-closed")  # `display` itself would also show it in a window that is too small
         with self.prevent(Input.Changed):
             self._field.value = text
@@ -107,7 +96,7 @@ class FilterLine(Vertical):
         """Use what is typed, or say what is wrong with it."""
         self._hold()
         try:
-            self._target.use_filter(self._field.value.strip())
+            self._listing.use_filter(self._field.value.strip())
         except UsageError as error:
             self._say(error_line(error), wrong=True)
         else:
@@ -116,19 +105,19 @@ class FilterLine(Vertical):
     def cancel(self) -> None:
         """Back to the filter that there was before."""
         self.close()
-        self._target.use_filter(self._before)
+        self._listing.use_filter(self._before)
 
     @on(Input.Changed)
     def typed(self, event: Input.Changed) -> None:
         """The list follows once the typing rests; completions are those of each letter."""
         event.stop()
-        self.completions = self._target.complete_filter(event.value)
+        self.completions = self._listing.language.complete(event.value)
         self._hold()
         self._rest = self.set_timer(TYPING_SECONDS, self._follow)
 
     def _follow(self) -> None:
-        self.completions = self._target.complete_filter(self._field.value)
-        words = [self._target.filter_as_typed(self._field.value), "  ".join(self.completions[:SHOWN_COMPLETIONS])]
+        self.completions = self._listing.language.complete(self._field.value)
+        words = [self._listing.filter_as_typed(self._field.value), "  ".join(self.completions[:SHOWN_COMPLETIONS])]
         more = len(self.completions) - SHOWN_COMPLETIONS
         self._say("   ".join(filter(None, words)) + (f" and {more} more" if more > 0 else ""))
 
@@ -142,10 +131,10 @@ class FilterLine(Vertical):
             self._rest = None
 
 
-async def open_filter(screen: Screen[Any], target: Filtered, text: str, example: str) -> None:
-    """Show the line of a screen and give it the focus; the first time it is made."""
+async def open_filter(screen: Screen[Any], listing: Listing[Any]) -> None:
+    """Show the line of a screen for one of its lists and give it the focus; the first time it is made."""
     line = next(iter(screen.query(FilterLine)), None)
     if line is None:
-        line = FilterLine(target, example)
+        line = FilterLine(listing)
         await screen.mount(line)
-    line.open(text)
+    line.open(listing)

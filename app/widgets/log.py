@@ -13,6 +13,7 @@ from bertdistill.app.views.study_log import WHAT_STANDS_HERE, Event
 from bertdistill.app.widgets.cells import Cell, Row, Tone
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.search import Searching
+from bertdistill.app.widgets.sought import Sought
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
 
@@ -26,8 +27,7 @@ class LogPane(LineTable):
     BINDINGS: ClassVar = bindings("log")
 
     _newest: Hashable = None
-    _sought = ""
-    """What is looked for, in lower case."""
+    _sought = Sought()
     _title = ""
     _plain_rows: Sequence[Row] = ()
     """Without the marks of a search."""
@@ -76,7 +76,7 @@ class LogPane(LineTable):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("next_hit", "end_search"):
-            return bool(self._sought)
+            return bool(self._sought.text)
         return bool(self._rows) if action in ("search", "edit_log") else super().check_action(action, parameters)
 
     def action_search(self) -> None:
@@ -87,51 +87,47 @@ class LogPane(LineTable):
         self.app.edit_text(self.text + "\n", "log.txt")  # type: ignore[attr-defined]  # the App of this program
 
     def action_next_hit(self, by: int) -> None:
-        """The next line that holds what is looked for, or the one before; from the end to the beginning."""
-        hits = self._hits()
-        if not hits:
-            return
-        here = self._index.get(self.cursor_key, 0)
-        ahead = [key for key in hits if (self._index[key] - here) * by > 0]
-        self.move_to((ahead or hits)[0 if by > 0 else -1])
-        self._count()
+        self._go_to(self._sought.beside(self._here, by))
 
     def action_end_search(self) -> None:
         self.seek("")
 
     def seek(self, text: str) -> None:
         """Mark the lines that hold this text, whatever its case, and go to the first from the cursor on; "": none."""
-        self._sought = text.casefold()
+        self._look_for(text)
         self.show(self._columns, self._marked(self._plain_rows), empty=self._empty)
-        here, hits = self._index.get(self.cursor_key, 0), self._hits()
-        if hits:
-            self.move_to(next((key for key in hits if self._index[key] >= here), hits[0]))
+        self._go_to(self._sought.here(self._here))
+
+    def _look_for(self, text: str) -> None:
+        self._sought = Sought.among(text, ("\n".join(cell.text for cell in row.cells) for row in self._plain_rows))
+
+    @property
+    def _here(self) -> int:
+        """The line under the cursor."""
+        return self._index.get(self.cursor_key, 0)
+
+    def _go_to(self, line: int | None) -> None:
+        if line is not None:
+            self.move_to(self._plain_rows[line].key)
         self._count()
 
     def _marked(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The hits stand out by the mark beside the line, and by their colour."""
-        if not self._sought:
-            return rows
-        return [replace(row, mark=True, cells=tuple(_lit(row))) if self._holds(row) else row for row in rows]
-
-    def _holds(self, row: Row) -> bool:
-        return bool(self._sought) and any(self._sought in cell.text.casefold() for cell in row.cells)
-
-    def _hits(self) -> list[Hashable]:
-        return [row.key for row in self._plain_rows if self._holds(row)]
+        hits = set(self._sought.lines)
+        return [
+            replace(row, mark=True, cells=tuple(_lit(row))) if place in hits else row for place, row in enumerate(rows)
+        ]
 
     def _count(self) -> None:
-        """`/oom: 3 of 17` instead of the title."""
-        hits = self._hits()
-        at = hits.index(self.cursor_key) + 1 if self.cursor_key in hits else 0
-        found = f"{at} of {len(hits)}" if at else f"{len(hits)} lines" if hits else "not found"
-        entitle(self, title=f"/{self._sought}: {found} (n N esc)" if self._sought else self._title)
+        """What was found instead of the title."""
+        entitle(self, title=self._sought.title(self._here) if self._sought.text else self._title)
 
     def _show_at_end(self, columns: Sequence[Column], rows: Sequence[Row], empty: str) -> None:
-        follows = self.cursor_key in (None, self._newest) and not self._sought
+        follows = self.cursor_key in (None, self._newest) and not self._sought.text
         self._plain_rows = rows
+        self._look_for(self._sought.text)
         self.show(columns, self._marked(rows), empty=empty)
-        if self._sought:
+        if self._sought.text:
             self._count()
         self._newest = rows[-1].key if rows else None
         if follows and rows:

@@ -30,12 +30,14 @@ STATES = {"verifying": "running", "verified": "complete", "refused": "infeasible
 TONES: dict[str, Tone] = {"verifying": "accent", "verified": "good", "refused": "warn", "failed": "bad"}
 
 
-def state_words(state: str, *, forced: bool = False, changed: str = "", ascii_only: bool = False) -> str:
-    """`✓ verified`, `✓ verified by force`, `✗ changed since`."""
+def state_words(
+    state: str, *, forced: bool = False, changed: str = "", missed: str = "", ascii_only: bool = False
+) -> str:
+    """`✓ verified`, `✓ verified by force`, `✓ verified, misses a threshold`, `✗ changed since`."""
     if changed:
         return f"{fmt.STATES['failed'][ascii_only]} changed since"
     glyphs = fmt.STATES.get(STATES.get(state, ""))
-    words = safe_line(state, 40) + (" by force" if forced else "")
+    words = safe_line(state, 40) + (" by force" if forced else "") + (", misses a threshold" if missed else "")
     return words if glyphs is None else f"{glyphs[ascii_only]} {words}"
 
 
@@ -140,7 +142,13 @@ def _optimism(version: ModelVersion, names: list[str]) -> Table | None:
     return grid if grid.row_count else None
 
 
-def card_text(card: str) -> Text:
-    """The card without the metadata for the hub at its top, harmless."""
+def card_text(card: str, *, ascii_only: bool = False) -> RenderableType:
+    """The card as a page, without the metadata for the hub at its top, harmless; as it is written in plain ASCII.
+
+    Links are not made to be clicked: where they lead is someone else's choice.
+    """
+    from rich.markdown import Markdown  # its parser takes 30 ms, and few open a card
+
     head, line, rest = card.partition("\n---\n")
-    return Text(safe(rest if line and head.startswith("---") else card, MOST_CARD).strip())
+    text = safe(rest if line and head.startswith("---") else card, MOST_CARD).strip()
+    return Text(text) if ascii_only else Markdown(text, code_theme="ansi_dark", hyperlinks=False)

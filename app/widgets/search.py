@@ -1,12 +1,13 @@
-"""The line in which a person types what to look for in a log. It looks for nothing itself: its pane does."""
+"""The line in which a person types what to look for in a log or a text. It looks for nothing itself: its pane does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from textual import on
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import Input
 
 from bertdistill.app.bindings import bindings
@@ -70,3 +71,12 @@ class SearchField(Input):
         if self._pane is not None:
             self._pane.seek("")
         self.close()
+
+
+async def open_search(screen: Screen[Any], pane: Searched) -> None:
+    """Show the line of a screen for one of its panes and give it the focus; the first time it is made."""
+    field = next(iter(screen.query(SearchField)), None)
+    if field is None:
+        field = SearchField()
+        await screen.mount(field)
+    field.open(pane)

@@ -24,7 +24,7 @@ from textual.strip import Strip
 from bertdistill.app.bindings import bindings
 from bertdistill.app.text.format import brief
 from bertdistill.app.widgets.cells import Cell, Row
-from bertdistill.app.widgets.columns import Column, Layout, fit, is_whole, joined, lay_out
+from bertdistill.app.widgets.columns import Column, Layout, fit, is_whole, joined, lay_out, pinned_count
 
 MOVEMENTS = frozenset({"step", "end", "page", "shift"})
 """Actions that only move the cursor."""
@@ -161,7 +161,7 @@ class LineTable(ScrollView, can_focus=True):
         self._cursor = self._index.get(key, max(0, min(self._cursor, len(rows) - 1)))
         if columns_changed or resized:
             if columns_changed:
-                self._first = min(self._first, max(0, len(columns) - 2))
+                self._first = min(self._first, max(0, len(columns) - 1 - pinned_count(columns)))
                 self._forget()
             self._strips = {k: v for k, v in self._strips.items() if k in self._index}
             self.virtual_size = Size(0, len(rows) + 1)
@@ -183,8 +183,9 @@ class LineTable(ScrollView, can_focus=True):
 
     def show_column(self, index: int) -> None:
         """Scroll until the column at `index` (from 0) is entirely on screen, if it fits at all."""
-        first = min(self._first, max(0, index - 1))
-        while first < index - 1 and not is_whole(lay_out(self._columns, self._width, first), self._columns, index):
+        last = max(0, index - pinned_count(self._columns))
+        first = min(self._first, last)
+        while first < last and not is_whole(lay_out(self._columns, self._width, first), self._columns, index):
             first += 1
         if first != self._first:
             self._first = first

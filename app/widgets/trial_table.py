@@ -31,34 +31,32 @@ TONES: dict[str, Tone] = {
 }
 
 
-def table_columns(view: StudyView, names: Sequence[str], sort: str, *, reverse: bool, ascii_only: bool) -> list[Column]:
-    """Columns with the number first; the one sorted by has an arrow."""
+def table_columns(view: StudyView, names: Sequence[str]) -> list[Column]:
+    """Columns with the number first."""
     settled = _is_settled(view)
-    arrow = {False: ("▾", "v"), True: ("▴", "^")}[reverse][ascii_only]
     found, choices = [Column("trial", "#", 5, "right")], view.outline.searched
     for name in names:
-        title = name + (f" {arrow}" if name == sort else "")
         match name:
             case "state" if settled:
-                found.append(Column(name, title[len(name) :].strip(), 1))
+                found.append(Column(name, "", 1))
             case "state":
                 width = 12 if "infeasible" in view.tally else 10
-                found.append(Column(name, title, width, grow=True, most=14))
+                found.append(Column(name, name, width, grow=True, most=14))
             case "parameters":
-                found.append(Column(name, title, 24, grow=True))
+                found.append(Column(name, name, 24, grow=True))
             case "note":
-                found.append(Column(name, title, 18, grow=True, most=40))  # `misses a threshold`
+                found.append(Column(name, name, 18, grow=True, most=40))  # `misses a threshold`
             case "loss" | "gain":
-                found.append(Column(name, title, max(6, len(title)), "right"))
+                found.append(Column(name, name, max(6, len(name)), "right"))
             case "tags" | "origin":
-                found.append(Column(name, title, 12))
+                found.append(Column(name, name, 12))
             case "recipe":
-                longest = max(map(len, map(fmt.setting, choices.get(name, ()))), default=len(title))
-                found.append(Column(name, title, min(longest, _RECIPE), grow=True, most=longest))
+                longest = max(map(len, map(fmt.setting, choices.get(name, ()))), default=len(name))
+                found.append(Column(name, name, min(longest, _RECIPE), grow=True, most=longest))
             case _ if name in choices:
-                found.append(value_column(name, title, _values(view, name)))
+                found.append(value_column(name, name, _values(view, name)))
             case _:
-                found.append(replace(value_column(name, title), width=max(7, len(title), _pooled_width(view, name))))
+                found.append(replace(value_column(name, name), width=max(7, len(name), _pooled_width(view, name))))
     return found
 
 

@@ -40,6 +40,8 @@ class Rung:
     scores: Mapping[str, Score] = field(default_factory=dict)
     """By split. The score of a reference, which was measured elsewhere, is under `report`."""
     costs: Mapping[str, float | None] = field(default_factory=dict)
+    is_smallest: bool = False
+    """Whether it is not the best one of its family and kind, but the smallest of all near the teacher."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _rung(chosen: Chosen, frame: Frame) -> Rung:
     found = {name: score_of(numbers, split, frame.score) for name, split in frame.splits.items()}
     scores = {name: score for name, score in found.items() if score is not None}
     costs = {name: chosen.best.values.get(name) for name in dict.fromkeys((*COSTS, frame.size))}
-    return Rung(chosen.family, chosen.kind, numbers, scores, costs)
+    return Rung(chosen.family, chosen.kind, numbers, scores, costs, chosen.is_smallest)
 
 
 def _in_order(rungs: Sequence[Rung], size: str) -> list[Rung]:
@@ -156,7 +158,7 @@ def _in_order(rungs: Sequence[Rung], size: str) -> list[Rung]:
 
     smallest = {family: min(of(one) for one in rungs if one.family == family) for family in {r.family for r in rungs}}
     kinds = list(KINDS)
-    return sorted(rungs, key=lambda one: (smallest[one.family], one.family, kinds.index(one.kind)))
+    return sorted(rungs, key=lambda one: (smallest[one.family], one.family, kinds.index(one.kind), not one.is_smallest))
 
 
 def _teacher(frame: Frame) -> Rung | None:
@@ -217,7 +219,8 @@ def _rival(rungs: Sequence[Rung], frame: Frame, split: str) -> Rung | None:
 
 
 def _effects(chosen: Sequence[Chosen], frame: Frame, split: str) -> Iterator[Effect]:
-    known, by_kind = frame.splits.get(split, Split()), {(one.family, one.kind): one for one in chosen}
+    known = frame.splits.get(split, Split())
+    by_kind = {(one.family, one.kind): one for one in chosen if not one.is_smallest}
     for family in dict.fromkeys(one.family for one in chosen):
         for kind, against in STEPS:
             one, other = by_kind.get((family, kind)), by_kind.get((family, against))

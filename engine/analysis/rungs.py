@@ -1,16 +1,18 @@
 """Which trials stand on the ladder: of every family and kind the student that is best in the mean over its seeds.
 
-Pure, and chosen by the score on the validation split only.
+Beside them the smallest student of all that comes near the teacher. Pure, and chosen by the score on the validation
+split only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from bertdistill.engine.analysis.outcomes import Outcome
+from bertdistill.engine.analysis.outcomes import ROUNDING, Outcome
 from bertdistill.engine.contract.events import finite
 from bertdistill.engine.families.same_point import SEED, without_seed
 from bertdistill.engine.families.table import FAMILIES
@@ -31,6 +33,8 @@ class Chosen:
     family: str
     kind: Kind
     trials: tuple[Outcome, ...]
+    is_smallest: bool = False
+    """Whether it stands here as the smallest one near the teacher: a larger one of its family and kind is better."""
 
     @property
     def best(self) -> Outcome:
@@ -58,23 +62,60 @@ def choose(outcomes: Iterable[Outcome], score: str, *, largest: bool = True) -> 
     ended. `largest`: whether a larger score is better. Trials without a family (logged by another program) stand on no
     rung.
     """
+    students = _students(outcomes, score, -1 if largest else 1)
+    return [Chosen(family, kind, _best(of_kind)) for (family, kind), of_kind in students.items()]
+
+
+def smallest_near(
+    outcomes: Iterable[Outcome], score: str, size: str, *, least: float, largest: bool = True
+) -> Chosen | None:
+    """The student with the smallest `size` whose mean score over its seeds is not worse than `least`; None without one.
+
+    Unlike `choose`, it looks at every student of a family, not at the best one only. Of equal sizes the better one.
+    """
     sign = -1 if largest else 1
-    rows: dict[tuple[str, Kind], dict[str, dict[Any, Scored]]] = {}
-    for one in sorted(outcomes, key=lambda one: one.number):
-        value, family = finite(one.values.get(score)), str(one.settings.get("family") or "")
-        if one.complete and family and value is not None:
-            students = rows.setdefault((family, kind_of(one.settings)), {})
-            seeds = students.setdefault(without_seed(one.settings), {})
-            seeds.setdefault(one.settings.get(SEED), (sign * value, one.number, one))
-    return [Chosen(family, kind, _best(students.values())) for (family, kind), students in rows.items()]
+    near = [
+        (_size(seeds, size), mean, Chosen(family, kind, _in_order(seeds), is_smallest=True))
+        for (family, kind), of_kind in _students(outcomes, score, sign).items()
+        for seeds in of_kind
+        if (mean := _mean(seeds)) <= sign * least + ROUNDING and _size(seeds, size) < math.inf
+    ]
+    return min(near, key=lambda found: (*found[:2], found[2].best.number))[2] if near else None
 
 
 Scored = tuple[float, int, Outcome]
 """What a trial is sorted by (the smallest is the best), its number, and itself."""
 
 
-def _best(students: Iterable[Mapping[Any, Scored]]) -> tuple[Outcome, ...]:
-    repeats = min(
-        students, key=lambda seeds: (fmean(by for by, *_ in seeds.values()), min(n for _, n, _ in seeds.values()))
-    )
-    return tuple(one for *_, one in sorted(repeats.values(), key=lambda scored: scored[:2]))
+Seeds = Mapping[Any, Scored]
+"""The trials of one student by seed."""
+
+
+def _students(outcomes: Iterable[Outcome], score: str, sign: int) -> dict[tuple[str, Kind], Sequence[Seeds]]:
+    """Every student that has a score, by family and kind."""
+    rows: dict[tuple[str, Kind], dict[str, dict[Any, Scored]]] = {}
+    for one in sorted(outcomes, key=lambda one: one.number):
+        value, family = finite(one.values.get(score)), str(one.settings.get("family") or "")
+        if one.complete and family and value is not None:
+            of_kind = rows.setdefault((family, kind_of(one.settings)), {})
+            seeds = of_kind.setdefault(without_seed(one.settings), {})
+            seeds.setdefault(one.settings.get(SEED), (sign * value, one.number, one))
+    return {row: list(of_kind.values()) for row, of_kind in rows.items()}
+
+
+def _mean(seeds: Seeds) -> float:
+    return fmean(by for by, *_ in seeds.values())
+
+
+def _size(seeds: Seeds, name: str) -> float:
+    """That of its best trial; infinite if it is not known."""
+    value = finite(_in_order(seeds)[0].values.get(name))
+    return math.inf if value is None else float(value)
+
+
+def _best(students: Sequence[Seeds]) -> tuple[Outcome, ...]:
+    return _in_order(min(students, key=lambda seeds: (_mean(seeds), min(n for _, n, _ in seeds.values()))))
+
+
+def _in_order(seeds: Seeds) -> tuple[Outcome, ...]:
+    return tuple(one for *_, one in sorted(seeds.values(), key=lambda scored: scored[:2]))

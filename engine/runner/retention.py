@@ -45,6 +45,20 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+SHORT = "The disk is too full"
+"""How the diagnosis of a study begins that waits for room."""
+
+
+def short_words(free: int, min_free_gb: float, folder: Path, study: str) -> str:
+    """Why a study waits for room and what to do; once there is enough, that it only has to be resumed."""
+    resume = f"bertdistill-tui engine resume {study}"
+    room = f"{free / 1e9:.2f} GB are free at {folder}, {min_free_gb:g} GB are required"
+    if free >= int(min_free_gb * 1e9):
+        return f"{SHORT} no longer: {room}. Continue with: {resume}"
+    hint = f"Free disk space or lower runner.min_free_gb, then: {resume}"
+    return f"{SHORT}: only {room}, and no checkpoint is left that can be removed. {hint}"
+
+
 def finish(db: Database, workspace: Workspace, trial_id: int, *, now: float) -> Dropped:
     """After a trial has finished: keep its best checkpoint, remove the last ones and what older attempts left."""
     with db.read() as session:

@@ -106,11 +106,7 @@ class Scheduler:
         free = retention.free_bytes(self.workspace.path)
         if free >= wanted:
             return True
-        text = (
-            f"Only {free / 1e9:.2f} GB are free at {self.workspace.path}, {spec.runner.min_free_gb:g} GB are required"
-        )
-        hint = f"Free disk space or lower runner.min_free_gb, then: bertdistill-tui engine resume {study.name}"
-        self.pause(study, f"{text}, and no checkpoint is left that can be removed. {hint}", now)
+        self.pause(study, retention.short_words(free, spec.runner.min_free_gb, self.workspace.path, study.name), now)
         return False
 
     def _start_one(self, study: Study, live: Sequence[Attempt], now: float, refused: set[int]) -> bool:

@@ -17,8 +17,11 @@ from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.study.outline import LOG, outline
 from bertdistill.store import reads
 from bertdistill.store.db import open_db
+from bertdistill.store.rows import TrialState
 
 TRIALS = 10
+FEWEST = 10
+"""Complete trials without which nothing is forecast: the model has seen too little, and the first trials are random."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Outlook:
 
 
 def read_outlook(workspace: Workspace, study: str) -> Outlook | None:
-    """The outlook of a study; None if it proposes nothing (logged runs), or has too few scores to tell."""
+    """The outlook of a study; None if it proposes nothing (logged runs), or has too few complete trials to tell."""
     from bertdistill.engine.search.ahead import outlook
     from bertdistill.engine.search.proposals import Record
 
@@ -51,7 +54,8 @@ def read_outlook(workspace: Workspace, study: str) -> Outlook | None:
     try:
         with db.read() as session:
             found = reads.study(session, study)
-            if found.kind == LOG:
+            complete = reads.trials(session, found.id, states=(TrialState.COMPLETE,))
+            if found.kind == LOG or len(complete) < FEWEST:
                 return None
             record = Record(found.id, outline(found).whole)
             record.refresh(session)

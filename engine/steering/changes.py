@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertdistill.engine.contract.errors import ActionRefused, ConfigError, InvalidRequest
 from bertdistill.engine.contract.workspace import Workspace
-from bertdistill.engine.runner import requests
+from bertdistill.engine.runner import requests, retention
 from bertdistill.engine.runner.budget import used
 from bertdistill.engine.runner.rules import out_of_hours
 from bertdistill.engine.steering.recording import ask, record, study_and_spec, writing
@@ -22,7 +22,8 @@ from bertdistill.engine.study.config import changed, dump, nearest, study_from_d
 from bertdistill.engine.study.file_paths import absolute_path
 from bertdistill.engine.study.outline import LOG
 from bertdistill.engine.study.ranges import dump_range, typed
-from bertdistill.engine.study.sections import amount, shown
+from bertdistill.engine.study.sections import amount, did_you_mean, shown
+from bertdistill.engine.study.study_spec import SECTIONS as STUDY_SECTIONS
 from bertdistill.engine.study.study_spec import StudySpec
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, Study, StudyState
@@ -143,10 +144,19 @@ def _change(
             if made:
                 writes.set_study_spec(session, found.id, dump(spec))
                 reopen(session, found, spec)
+                _follow_limit(session, workspace, found, spec)
                 found = reads.study_by_id(session, found.id)
         if stop_newest:
             ask(workspace, db, requests.STOP_NEWEST, who, study_id=found.id, arguments={"slots": slots})
     return found, made
+
+
+def _follow_limit(session: Writing, workspace: Workspace, study: Study, spec: StudySpec) -> None:
+    """The diagnosis of a study that waits for room says the limit that is now in force, and the room that there is."""
+    if study.state == StudyState.PAUSED and study.diagnosis.startswith(retention.SHORT):
+        free = retention.free_bytes(workspace.path)
+        words = retention.short_words(free, spec.runner.min_free_gb, workspace.path, study.name)
+        writes.set_study_state(session, study.id, StudyState.PAUSED, now=time.time(), diagnosis=words)
 
 
 def _note_logged(session: Writing, study: Study, change: Change, who: str) -> tuple[Study, list[Request]]:
@@ -184,7 +194,9 @@ def read_change(key: str, value: Any) -> Change:
         return Change("data", {name: _report_file(value) if name == "report" else value})
     if dot and section in SECTIONS:
         return Change(section, {name: value})
-    near = nearest(key, ["note", "threshold", "range", *SECTIONS]) or ""
+    inside = {field.name: f"{name}.{field.name}" for name in SECTIONS for field in fields(STUDY_SECTIONS[name])}
+    near = nearest(key, [*inside, "note", "threshold", "range", *SECTIONS]) or ""
+    near = inside.get(near, near)
     hint = f"Keys: {', '.join(KEYS)} and the other keys of [runner] and [stopping]."
     raise InvalidRequest(f"{key!r} cannot be changed{f'; did you mean {near}?' if near else ''}", hint=hint)
 
@@ -228,7 +240,8 @@ def put(spec: StudySpec, verb: str, values: Mapping[str, Any]) -> StudySpec:
             return changed(spec, "note", values["note"])
     for key, value in values.items():
         if not hasattr(getattr(spec, verb), key):
-            raise ConfigError(f"[{verb}] has no key {key!r}")
+            known = list(vars(getattr(spec, verb)))
+            raise ConfigError(f"[{verb}] has no key {key!r}{did_you_mean(key, known)}")
         spec = changed(spec, f"{verb}.{key}", value)
     return spec
 

@@ -35,6 +35,7 @@ from bertdistill.engine.study.space import (
     describe,
     in_order,
     middle,
+    resolve,
 )
 from bertdistill.engine.study.student import known, plan
 from bertdistill.engine.study.study_spec import StudySpec
@@ -47,9 +48,12 @@ if TYPE_CHECKING:
     from bertdistill.store.writing import Writing
 
 
-def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, who: str) -> Trial:
+def queue_trial(
+    workspace: Workspace, study: str, params: Mapping[str, Any], *, beside: Mapping[str, Any] | None = None, who: str
+) -> Trial:
     """A trial with parameters that a user chose within the search space; it runs before proposed trials and counts
-    against the budget. `filled` adds missing parameters. Refused if such a trial exists; the message says which."""
+    against the budget. `filled` adds missing parameters; `beside` are settings that are not searched and differ from
+    the study's, see `changed_beside`. Refused if such a trial exists; the message says which."""
     with writing(workspace) as db, db.write() as session:
         found, spec = study_and_spec(session, study)
         prepared = _prepared(found)
@@ -58,7 +62,7 @@ def queue_trial(workspace: Workspace, study: str, params: Mapping[str, Any], *, 
         if used(trials) >= spec.budget.trials:
             hint = "Raise budget.trials, or rerun a trial, which does not count against it."
             raise ActionRefused(f"the budget of {spec.budget.trials} trials is used up", hint=hint)
-        planned = plan(spec, prepared, filled(spec, params))
+        planned = plan(spec, prepared, {**filled(spec, params), **(beside or {})})
         if idle := [one for one in spec.search if one.name in params and one.name not in planned.params]:
             hint = f"The study searches it as {describe(idle[0])}."
             raise InvalidRequest(f"{idle[0].name} has no effect with these parameters", hint=hint)
@@ -83,6 +87,17 @@ def _typed(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:
         hint = f"See the search space with: bertdistill-tui engine export {spec.name} --format toml"
         raise InvalidRequest("; ".join(problems), hint=hint)
     return values
+
+
+def changed_beside(spec: StudySpec, settings: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a trial that the study does not search and that differ from what it would give `params`."""
+    if spec.program is not None:
+        return {}
+    usual = vars(resolve(spec.search, params, spec.fixed))
+    searched = {one.key for one in spec.search}
+    return {
+        key: settings[key] for key in usual if key in settings and key not in searched and settings[key] != usual[key]
+    }
 
 
 def filled(spec: StudySpec, params: Mapping[str, Any]) -> dict[str, Any]:

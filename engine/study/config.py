@@ -32,7 +32,6 @@ from bertdistill.engine.study.sections import (
     not_a_table,
     read_dataclass,
     shown,
-    unknown_keys,
 )
 from bertdistill.engine.study.settings_section import read_settings
 from bertdistill.engine.study.space import SETTING, Parameter, Space
@@ -127,6 +126,18 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     return _read_program(raw) if program_section.SECTION in raw else _read_distillation(modern(raw))
 
 
+def _unknown_tables(raw: Mapping[str, Any]) -> list[Problem]:
+    """Unknown keys outside of tables, with the closest one: also that of a table, which a single value is meant for."""
+    inside = {field.name: f"{name}.{field.name}" for name, cls in SECTIONS.items() for field in dataclasses.fields(cls)}
+    problems = []
+    for key in (str(key) for key in raw if key not in KEYS):
+        keys = KEYS if isinstance(raw[key], Mapping) else [*inside, *KEYS]
+        near = nearest(key, keys)
+        meant = near if near in KEYS else inside.get(near or "")
+        problems.append(Problem("", key, "is not a known key" + (f"; did you mean {meant}?" if meant else "")))
+    return problems
+
+
 def _read_program(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     top, problems = _read_top(raw, ("name", "note"))
     references, wrong = _read_references(raw.get("references"))
@@ -143,7 +154,7 @@ def _read_top(raw: Mapping[str, Any], keys: Sequence[str]) -> tuple[dict[str, An
 
 def _read_distillation(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     found, problems = _read_top(raw, ("name", "task", "note"))
-    problems = [*unknown_keys(raw, KEYS, ""), *problems]
+    problems = [*_unknown_tables(raw), *problems]
     for name, cls in SECTIONS.items():
         if name in ("data", "teacher") and name not in raw:
             problems.append(Problem("", "", f"[{name}] is missing: {(cls.__doc__ or '').split(': ')[-1]}"))

@@ -97,10 +97,17 @@ def parse_override(text: str) -> Override:
     path, equals, value = text.partition("=")
     keys = tuple(part.strip() for part in path.split("."))
     if not equals or not all(keys):
-        raise ConfigError(f"--set {_short(text)}: must be dotted.key=value", hint="for example --set budget.trials=20")
+        raise ConfigError(f"--set {_short(text)!r} is not dotted.key=value", hint=_instead(text))
     if problem := limits.text_problem(f"{path}.") or limits.value_problem(dict.fromkeys(keys)):
         raise ConfigError(f"--set {_short(text)}: {problem}")
     return Override(keys, _checked_value(keys, _parse_value(value.strip(), text)))
+
+
+def _instead(text: str) -> str:
+    """What to type: the same with `=` where a colon stands between key and value, else an example."""
+    key, _, value = (part.strip() for part in text.partition(":"))
+    meant = all(BARE_KEY.fullmatch(part) for part in key.split(".")) and value and len(text) < 80
+    return f"Did you mean {key}={value}?" if meant else "For example budget.trials=20."
 
 
 def _parse_value(value: str, text: str) -> Any:

@@ -7,7 +7,9 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -112,27 +114,55 @@ async def test_no_readable_answer(ws: Workspace) -> None:
         await ask_importances(ws, "demo", "ped-anova", (sys.executable, "-c", "print('hello')"))
 
 
-async def test_a_caller_that_leaves_ends_the_child(ws: Workspace, tmp_path: Path) -> None:
-    """Nothing continues to compute for a screen that is gone, not even a process that the child started."""
-    told = tmp_path / "pid"
+END = 30.0
+"""Seconds after which a wait has failed."""
+
+
+async def asking(ws: Workspace, told: Path, *, apart: bool) -> tuple[asyncio.Task[Any], int, psutil.Process]:
+    """A question whose child never answers, the pid of that child, and a process of its own that holds its pipes.
+
+    `apart`: in a session of its own, which does not end with the child.
+    """
     program = (
         "import os, subprocess, sys, time; "
-        "own = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        f"own = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session={apart}); "
         f"p = {str(told)!r}; open(p + '.new', 'w').write(f'{{os.getpid()}} {{own.pid}}'); os.rename(p + '.new', p); "
         "time.sleep(600)"
     )
     task = asyncio.create_task(ask_importances(ws, "demo", "fanova", (sys.executable, "-c", program)))
-    end = time.monotonic() + 30
-    while not told.exists():
+    await until(told.exists)
+    pid, own = map(int, told.read_text().split())
+    return task, pid, psutil.Process(own)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + END
+    while not condition():
         assert time.monotonic() < end
         await asyncio.sleep(0.01)
-    pid, own = map(int, told.read_text().split())
-    grandchild = psutil.Process(own)
+
+
+async def test_a_caller_that_leaves_ends_the_child(ws: Workspace, tmp_path: Path) -> None:
+    """Nothing continues to compute for a screen that is gone, not even a process that the child started."""
+    task, pid, own = await asking(ws, tmp_path / "pid", apart=False)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert not psutil.pid_exists(pid)
     with contextlib.suppress(psutil.NoSuchProcess):  # its parent is gone: whoever adopted it reaps it
-        while grandchild.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < end
-            await asyncio.sleep(0.01)
+        await until(lambda: own.status() == psutil.STATUS_ZOMBIE)
+
+
+async def test_a_second_cancellation_waits_for_the_pipes_too(ws: Workspace, tmp_path: Path) -> None:
+    """As the end of a loop cancels once more: pipes that outlive it would complain."""
+    task, pid, own = await asking(ws, tmp_path / "pid", apart=True)
+    try:
+        task.cancel()
+        await until(lambda: not psutil.pid_exists(pid))
+        task.cancel()
+        _, waiting = await asyncio.wait({task}, timeout=0.1)
+        assert waiting == {task}
+    finally:
+        own.kill()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -20,6 +20,7 @@ from bertdistill.app.report.analysis_text import (
     gap_text,
     growth_text,
     importances_text,
+    outlook_text,
     parallel_text,
     passage_pieces,
     question_errors_text,
@@ -61,6 +62,7 @@ from bertdistill.engine.contract.spec import Device
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.distill.data.examples import cut, digest, load_examples
 from bertdistill.engine.search.importances import Importances, Weight
+from bertdistill.engine.search.outlook import Outlook
 from bertdistill.engine.steering.changes import set_threshold
 from bertdistill.store.db import Database, open_db
 
@@ -294,11 +296,19 @@ def table(type_: Type, *words: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(out)))
 
 
+def test_the_outlook_says_no_absurd_share_of_a_tiny_hypervolume() -> None:
+    """Above 100 % it is in the units of the hypervolume."""
+    usual, tiny = Outlook(10, 0.05, 0.0, 0.1, 0.5, 60.0), Outlook(10, 0.05, 0.0, 0.1, 0.02, None)
+    assert "expected to add 10.0 % (0.0 to 20.0) to the hypervolume in 1m 00s" in outlook_text(usual, 12)
+    assert outlook_text(tiny, 12).endswith("expected to add 0.050 (0.000 to 0.100) to a hypervolume of 0.020")
+    assert "unknown" in outlook_text(None, 12)
+
+
 def test_analysis_prints_the_short_parts(type_: Type) -> None:
     """Importance, scenarios and a line each about the hypervolume and about what more trials would add."""
     status, out, err = type_("analysis")
     assert (0, "") == (status, err)
-    no_outlook = "too few trials have ended to say"
+    no_outlook = "would add is forecast once 10 trials are complete (6 now)"
     for words in ("importance for exact: PED-ANOVA, 5 feasible trials", "scenarios", "hypervolume 0.", no_outlook):
         assert words in out
     found = data(type_, "analysis", "demo")

@@ -89,18 +89,25 @@ def test_rows_and_columns() -> None:
 
 def test_the_smallest_family_near_the_teacher_in_words() -> None:
     """Named with its size, and whether the interval allows to be sure."""
-    start = "The smallest family within 1 point of the teacher on the validation split is"
+    start = "The smallest student within 1 point of the teacher on the validation split is"
     words = f"{start} mlp, distilled (#7, params 80.3k): 0.75 below, 95 % interval -2.00 to +0.25; "
     assert words + "the interval reaches beyond 1 point, so this is not certain." == nearest_words(FOUND)
     sure = dataclasses.replace(FOUND, near=Nearest(1.0, MLP, MLP, True))
     assert nearest_words(sure).endswith("the whole interval is within that.")
 
 
+def test_the_row_of_the_smallest_student_says_why_it_is_there() -> None:
+    small = dataclasses.replace(MLP, numbers=(11,), is_smallest=True)
+    text = ladder_text(dataclasses.replace(FOUND, rungs=(PLAIN, small, MLP)), Page(200))
+    assert "distilled, smallest" in text
+    assert "the smallest of all trials within 1 of the teacher; a larger one" in text
+
+
 def test_no_family_near_the_teacher_in_words() -> None:
     """The closest is named; without a teacher nothing can be compared."""
     none = dataclasses.replace(FOUND, near=Nearest(1.0, None, PLAIN))
     expected = (
-        "No family is within 1 point of the teacher on the validation split; the closest is mlp, plain (#3, params "
+        "No student is within 1 point of the teacher on the validation split; the closest is mlp, plain (#3, params "
     )
     assert f"{expected}80.3k): 2.00 below." == nearest_words(none)
     nothing = dataclasses.replace(FOUND, near=Nearest(1.0))

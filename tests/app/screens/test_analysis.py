@@ -263,10 +263,10 @@ async def test_a_range_of_an_axis_chooses_trials(ws: Workspace, importances: Chi
         chart.focus()
         await pilot.press(*["down"] * 10, "space", *["up"] * 4, "space")
         await shown(pilot, "of 6 trials in layers")
-        assert "layers>=1 layers<=" in study._filter_text
+        assert "layers>=1 layers<=" in study._listing.text
         await pilot.press("escape")
         await until(pilot, lambda: "of 6 trials in" not in words_on(pilot), "every trial")
-        assert "" == study._filter_text
+        assert "" == study._listing.text
         x, top = chart.content_region.x - chart.region.x + 3, chart.content_region.y - chart.region.y + HEAD
         await pilot.mouse_down(chart, offset=(x, top))
         await pilot.hover(chart, offset=(x, top + 2))

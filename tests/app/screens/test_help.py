@@ -36,6 +36,12 @@ async def test_the_keys_of_a_focused_chart_come_first(ws: Workspace) -> None:
         text = words_on(pilot)
         assert text.index("Next metric on the x axis") < text.index("Open the trial")
         assert text.index("Next metric on the x axis") < text.index("joined by steps")
+        await pilot.press("slash", *"TRIAL", "enter", "n")  # every long text is searched as the log is
+        await shown(pilot, "/trial: 2 of")
+        await pilot.press("escape")
+        await until(pilot, lambda: "/trial" not in words_on(pilot), "the end of the search")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen, "the study")
 
 
 async def test_arrows_are_words_in_ascii(ws: Workspace) -> None:

@@ -74,7 +74,7 @@ async def test_the_table_is_there_at_once_and_gains_intervals(
         assert "report split" not in words_on(pilot).split("\n")[4]
         child.free.set()
         await until(pilot, lambda: "reading predictions" not in words_on(pilot), "the answer")
-        await shown(pilot, "No family is within 1 point of the teacher on the report split")
+        await shown(pilot, "No student is within 1 point of the teacher on the report split")
         assert 1 == child.asked
 
 

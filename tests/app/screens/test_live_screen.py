@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.text import Text
 from tests.app.screens.driving import SIZES, playing, shown, toasts, until, words_on
+from textual.pilot import Pilot
 
 from bertdistill.app.reader import Reader
 from bertdistill.app.screens.analysis import AnalysisScreen
@@ -17,6 +19,7 @@ from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.new_study import NewStudyScreen
+from bertdistill.app.screens.overview_tab import OverviewTab
 from bertdistill.app.screens.promote import PromoteScreen
 from bertdistill.app.screens.queue_trial import QueueTrialScreen
 from bertdistill.app.screens.rerun import RerunScreen
@@ -26,7 +29,13 @@ from bertdistill.app.screens.studies import StudiesScreen
 from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.workers import WorkersScreen
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
+from bertdistill.engine.steering import actions
+from bertdistill.store import writes
+from bertdistill.store.writing import Writing
+
+Edit = Callable[[Callable[[Writing], Any]], Any]
 
 SCREENS: dict[str, Callable[[], LiveScreen]] = {
     "studies": StudiesScreen,
@@ -34,6 +43,7 @@ SCREENS: dict[str, Callable[[], LiveScreen]] = {
     "trial": lambda: TrialScreen("demo", 6),
     "compare": lambda: CompareScreen("demo", (0, 1)),
     "analysis": lambda: AnalysisScreen("demo", 1),
+    "overview": lambda: AnalysisScreen("demo", tab=OverviewTab.NAME),
     "rerun": lambda: RerunScreen("demo", 1),
     "promote": lambda: PromoteScreen("demo", 1),
     "queue": lambda: QueueTrialScreen("demo", 1),
@@ -117,3 +127,50 @@ async def test_a_list_opens_nothing_over_a_dialogue(ws: Workspace) -> None:
         pilot.app.open_trial("demo", 1)
         await pilot.pause()
         assert dialogue is pilot.app.screen
+
+
+def keys(pilot: Pilot[None], table: str) -> list[Any]:
+    """Keys of the rows of a list, from the top."""
+    return [row.key for row in pilot.app.screen.query_one(table, LineTable)._rows]
+
+
+async def opened(pilot: Pilot[None], screen: LiveScreen) -> None:
+    pilot.app.push_screen(screen)
+    await until(pilot, lambda: screen.news is not None, "the news of the screen")
+
+
+async def test_lists_of_other_screens(ws: Workspace, edit: Edit, runner_here: None) -> None:
+    """Settings, requests, slots and what waits: `/` and `s` act on the list that has the focus, escape shows all."""
+
+    def waits(session: Writing) -> None:
+        for _ in range(2):
+            writes.create_trial(session, study_id=1, origin="queued", params={}, settings={}, known={}, now=2e9)
+
+    edit(waits)
+    actions.set_threshold(ws, "demo", "exact", 60.0, who="ada")
+    actions.set_range(ws, "demo", "layers", "1", who="bob")
+    async with playing(ws, SettingsScreen("demo")) as pilot:
+        everything = keys(pilot, "#settings")
+        await pilot.press("slash", *"exact")
+        await until(pilot, lambda: keys(pilot, "#settings") == ["threshold.exact"], "the setting that matches")
+        await pilot.press("enter", "escape", "s")
+        assert keys(pilot, "#settings") == sorted(everything)
+        await shown(pilot, "setting ▾")
+        await opened(pilot, HistoryScreen("demo"))
+        await pilot.press("slash", *"ada", "enter")
+        assert keys(pilot, "#history") == [1]
+        await shown(pilot, "1 of 2 requests, esc clears: ada")
+        await pilot.press("escape", "S")
+        assert keys(pilot, "#history") == [1, 2]
+        await opened(pilot, WorkersScreen())
+        slots, waiting = keys(pilot, "#slots"), keys(pilot, "#queue")
+        await pilot.press("tab", "slash", *"demo/9", "enter")
+        assert (keys(pilot, "#slots"), len(keys(pilot, "#queue"))) == (slots, 1)
+        await pilot.press("shift+tab", "slash", *"nothing", "enter")
+        assert keys(pilot, "#slots") == []
+        await shown(pilot, "No slot matches nothing; esc clears the filter")
+        await pilot.press("escape", "escape")  # the list that is used, then the other
+        assert (keys(pilot, "#slots"), keys(pilot, "#queue")) == (slots, waiting)
+        assert isinstance(pilot.app.screen, WorkersScreen)
+    async with playing(ws, SettingsScreen("demo")) as pilot:  # the order is remembered
+        await shown(pilot, "Settings by setting")

@@ -33,6 +33,7 @@ from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.try_model import TryScreen, comparison, first_line
 from bertdistill.app.widgets.model_report import report
+from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions
@@ -120,7 +121,7 @@ async def test_versions_with_report_and_card(bench: Make, tmp_path: Path) -> Non
         await pilot.press("enter")
         await told(pilot, "model:2 has the state refused; only a verified model can be tried.")
         await pilot.press("j")
-        await shown(pilot, "# The card")
+        await shown(pilot, "The card")
         words = words_on(pilot)
         listed = next(line.partition("││")[0] for line in words.splitlines() if "›model:1" in line)
         assert "prod" in listed  # beside the report, too
@@ -143,6 +144,14 @@ async def test_versions_with_report_and_card(bench: Make, tmp_path: Path) -> Non
             .split("ask ")[1]
             .startswith("model:1 TEXT" if of.spec.task != QUESTION_ANSWERING else "model:1 -q")
         )
+        table = screen.query_one("#models", LineTable)
+        await pilot.press("s", "s", "s")
+        await shown(pilot, "Versions by report score")
+        await pilot.press("slash", *"prod")
+        await until(pilot, lambda: [row.key for row in table._rows] == ["model:1"], "the version with that alias")
+        await shown(pilot, "1 of 2 versions, esc clears: prod")
+        await pilot.press("escape")
+        assert len(table._rows) == 2
 
 
 async def test_an_alias_is_set_and_undone(bench: Make) -> None:
@@ -227,7 +236,7 @@ async def test_hostile_text_is_harmless(bench: Make) -> None:
         report = {**made.report, "remarks": [HOSTILE]}
         session.change(ModelVersion, made.id, report=report)
     async with playing(of.workspace, ModelsScreen()) as pilot:
-        await shown(pilot, "# [red]markup[/]")
+        await shown(pilot, "[red]markup[/]")
         assert 3 == words_on(pilot).count(HARMLESS.split()[0])
         assert set() == control_codes(pilot)
 

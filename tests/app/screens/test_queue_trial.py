@@ -105,6 +105,27 @@ async def test_a_trial_is_queued(ws: Workspace, asked: Asked) -> None:
         )
 
 
+async def test_settings_that_are_not_searched_come_along(ws: Workspace, edit: Edit) -> None:
+    """A trial that a rerun has changed outside the search space is not silently another one; `b` takes them away."""
+
+    def change(session: Writing) -> None:
+        trial = reads.trial(session, 1, 1)
+        session.change(Trial, trial.id, settings={**trial.settings, "weight_decay": 0.3})
+
+    edit(change)
+    screen = QueueTrialScreen("demo", 1)
+    async with playing(ws, screen) as pilot:
+        await shown(pilot, "as in #1")
+        assert "weight_decay 0.3 not searched; as in #1" in line_of(pilot, "weight_decay")
+        await shown(pilot, "trial #1 (complete) has exactly these values")
+        await put(pilot, "learning_rate", "0.0005")
+        await shown(pilot, "Q queues it")
+        assert ["values"] == [name for name, _ in screen.copies()], "the command could not say it"
+        await pilot.press("Q")
+        await told(pilot, "Trial #8 is queued")
+    assert 0.3 == edit(lambda session: reads.trial(session, 1, 8).settings["weight_decay"])
+
+
 async def test_the_size_is_that_of_the_architecture(ws: Workspace, edit: Edit) -> None:
     """Shown is what the trial's row then has."""
     async with playing(ws, QueueTrialScreen("demo")) as pilot:

@@ -61,6 +61,12 @@ async def test_methods_by_compression(climbed: Climbed) -> None:
         assert tab.found is not None
         best = next(one.entry for one in tab.found.best if one.entry is not None)
         assert tab.number == best.numbers[0]  # the winners are the first
+        await pilot.press("S", "slash", *"layers", "enter")
+        await shown(pilot, "methods, esc clears: layers")
+        assert {"layers"} == {key[0] for key in (row.key for row in tab._table._rows)}
+        await pilot.press("escape", "S", "g")
+        assert isinstance(pilot.app.screen, AnalysisScreen)
+        assert tab.number == best.numbers[0]
         await pilot.press("down")
         await until(pilot, lambda: tab.number != best.numbers[0], "the next row")
         number = tab.number

@@ -158,7 +158,9 @@ async def test_fields_and_lists_of_dialogues_in_one_burst(ws: Workspace) -> None
         assert isinstance(study, StudyScreen)
         burst(pilot, "C", "space", "enter", "slash", "exact>60", "enter", "s", "e", "one", "tab", "keep", "f10", "down")
         await until(pilot, lambda: any(t.tags == ["keep"] for t in trials(ws)), "the tags")
-        await until(pilot, lambda: study._filter_text == "exact>60" and study._sort == "trial", "filter and sort")
+        await until(
+            pilot, lambda: study._listing.text == "exact>60" and study._listing.by == "trial", "filter and sort"
+        )
         assert ["one"] == [t.note for t in trials(ws) if t.note]
         await until(pilot, lambda: pilot.app.screen is study, "the study")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bertdistill.app.views.study_card import ENDED_KEYS, ended_words, smaller, study_card
+from bertdistill.app.views.study_card import ENDED_KEYS, diagnosis_words, ended_words, smaller, study_card
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import read_view
 from bertdistill.store.db import Database
@@ -60,3 +60,10 @@ def test_a_factor_is_said_from_twice_on() -> None:
     """Of sizes and costs; never of a score, nor without a value."""
     assert ["", "2 times smaller", "282 times smaller"] == [smaller("params", v, 282.0) for v in (142.0, 141.0, 1.0)]
     assert ["", "", ""] == [smaller("accuracy", 1.0, 90.0), smaller("params", None, 3.0), smaller("params", 0.0, 3.0)]
+
+
+def test_a_diagnosis_names_keys_and_no_shell_command() -> None:
+    """What the record says is for a shell, too; the app has a key for both ways out."""
+    text = "The disk is too full. Free disk space or lower runner.min_free_gb, then: bertdistill-tui engine resume toy"
+    words = diagnosis_words(text, {"pause-study": "z", "settings": "E"})
+    assert words.endswith("lower runner.min_free_gb (E), then: z resumes it")

@@ -21,8 +21,8 @@ PLAIN = set(
     """
     esc n about against along and answered are article as at bar begin by change changed changes column cost count disk
     do each ended ends file first from full highest hint how id in is it land last left line lines load log lowest made
-    measured median memory methods model name newest note notices now of on order outcome over points progress question
-    questions remark
+    measured median memory methods model name newest note notices now number of on order outcome over points progress
+    question questions remark
     report right sample score size source starts text texts the they to value values want was welcome what when
     where which who why would you
     """.split()  # noqa: SIM905 - seventy words read better so

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from bertdistill.app.draw.plane import Point
+from bertdistill.app.views.certain import likely_words
 from bertdistill.app.views.points import chart_axis, chart_points
 from bertdistill.app.views.view import StudyView, all_metrics, chart_axes, differences, make_view, read_view, remark
 from bertdistill.engine.analysis.certainty import Certainty
@@ -71,6 +72,9 @@ def test_a_score_at_chance_is_marked(db: Database) -> None:
     at = {t.number for t in view.trials if view.at_chance(t)}
     assert {2, 4, 6} == at
     assert {"at chance", ""} == {remark(view, t) for t in view.frontier if t.number != 0}
+    sure = dataclasses.replace(view, certainty=Certainty(on_frontier={2: 0.41}))
+    words = likely_words(sure, next(trial for trial in view.trials if trial.number == 2))
+    assert "41 % likely to be on the frontier, for its size alone: always answering one label scores as much" == words
     assert "#2 at chance" in [point.label for point in chart_points(view, "params", "exact")]
     assert (49.7, "chance 49.70") in chart_axis(view, "exact").lines
 

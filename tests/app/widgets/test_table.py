@@ -415,12 +415,6 @@ def test_columns_that_grow_share_what_is_left() -> None:
     assert [8, 9] == [wide for *_, wide in lay_out(columns, 19, 0).places]
 
 
-def test_a_pinned_column_stays_when_others_are_scrolled_away() -> None:
-    """As the first does: what a table compares with."""
-    columns = [Column(key, key, 8, pinned=key == "b") for key in "abcd"]
-    assert [[0, 1, 2], [0, 1, 3], [0, 1]] == [[at for at, *_ in lay_out(columns, 28, n).places] for n in range(3)]
-
-
 @pytest.mark.parametrize(
     ("title", "words", "shape"),
     [

@@ -62,7 +62,7 @@ def test_states_are_a_glyph_once_all_are_complete() -> None:
     done, running = a_view([("narrow", 1, 80.0), ("narrow", 2, 82.0)]), a_view([("narrow", 1, 1.0)], TrialState.RUNNING)
     assert lines(done)[0][1] == "✓"
     assert lines(running)[0][1] == "▶ running"
-    widths = {c.key: c.width for c in table_columns(done, NAMES, "", reverse=False, ascii_only=False)}
+    widths = {c.key: c.width for c in table_columns(done, NAMES)}
     assert widths["state"] == 1
     assert widths["recipe"] == len("half-the-layers-tinybert")
     assert widths["accuracy"] == len("81.00 ± 1.41")

@@ -10,7 +10,7 @@ import pytest
 
 from bertdistill.engine.analysis.ladder import REPORT, VALIDATION, Frame, Ladder, ladder
 from bertdistill.engine.analysis.outcomes import Outcome
-from bertdistill.engine.analysis.rungs import choose
+from bertdistill.engine.analysis.rungs import Chosen, choose
 from bertdistill.engine.analysis.scored import TEACHER, Split
 from bertdistill.engine.tasks.intervals import Statistic, class_scores
 
@@ -88,6 +88,17 @@ def test_the_smallest_family_within_a_point_of_the_teacher() -> None:
     certain = made([trial(0, "transformer", 89.1)]).near
     assert certain.rung is not None
     assert certain.certain
+
+
+def test_a_smaller_student_than_the_best_of_its_family_is_named() -> None:
+    """It has a row of its own, and no part in what distillation brought."""
+    small = Outcome(9, {}, {"accuracy": 88.3, "params": 60_000.0}, TRIALS[3].settings, complete=True)
+    scores = {one.number: float(one.values["accuracy"] or 0.0) for one in [*TRIALS, small]} | {TEACHER: 89.2}
+    chosen = [*choose(TRIALS, "accuracy"), Chosen("mlp", "transfer", (small,), is_smallest=True)]
+    found = ladder(chosen, Frame("toy", "accuracy", "params", {VALIDATION: known(scores)}))
+    assert found.near.rung is not None
+    assert ((9,), True) == (found.near.rung.numbers, found.near.rung.is_smallest)
+    assert made().effects == found.effects
 
 
 def test_no_family_within_a_point_of_the_teacher() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests import two_layers
 
 from bertdistill.engine.analysis.outcomes import Outcome
-from bertdistill.engine.analysis.rungs import choose, kind_of
+from bertdistill.engine.analysis.rungs import choose, kind_of, smallest_near
 from bertdistill.engine.families.table import FAMILIES
 
 
@@ -40,6 +40,21 @@ def test_the_best_of_every_family_and_kind() -> None:
         ("other", "plain"): [4],
     }
     assert expected == found
+
+
+def test_the_smallest_near_the_teacher_is_sought_among_all_trials() -> None:
+    """Also where a larger student of the same family is better; the mean over its seeds counts."""
+
+    def sized(number: int, accuracy: float, params: float | None, **settings: Any) -> Outcome:
+        values = {"accuracy": accuracy, "params": params}
+        return Outcome(number, {}, values, {"family": "tagger", "seed": 1, **settings}, complete=True)
+
+    trials = [sized(0, 89.0, 9e6), sized(1, 88.5, 2e6, layers=2), sized(2, 88.4, None, layers=3)]
+    trials += [sized(3, 88.2, 1e6, layers=1), sized(4, 87.0, 1e6, layers=1, seed=2), sized(5, 70.0, 1e3, layers=0)]
+    found = smallest_near(trials, "accuracy", "params", least=88.0)
+    assert found is not None
+    assert ((1,), True) == (tuple(one.number for one in found.trials), found.is_smallest)
+    assert smallest_near(trials, "accuracy", "params", least=90.0) is None
 
 
 def test_repeats_differ_in_their_seed_only() -> None:

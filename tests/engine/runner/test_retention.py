@@ -11,6 +11,7 @@ from tests.fakes import Workbench, study_spec
 
 from bertdistill.engine.pareto.frontier import Objective
 from bertdistill.engine.runner import retention
+from bertdistill.engine.steering.changes import change_study
 from bertdistill.store import reads, writes
 from bertdistill.store.rows import StudyState, TrialState
 
@@ -147,8 +148,12 @@ def test_a_full_disk_pauses_the_study(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(retention, "free_bytes", lambda _: 5 * 10**8)
     bench.run()
     assert (bench.study().state, bench.attempts()) == (StudyState.PAUSED, [])
-    assert "Only 0.50 GB are free" in bench.study().diagnosis
+    assert "only 0.50 GB are free" in bench.study().diagnosis
     assert "engine resume toy" in bench.study().diagnosis
+    change_study(bench.workspace, "toy", {"runner.min_free_gb": 0.6}, who="ada")
+    assert "0.6 GB are required, and no checkpoint is left" in bench.study().diagnosis
+    change_study(bench.workspace, "toy", {"runner.min_free_gb": 0.2}, who="ada")
+    assert "0.2 GB are required. Continue with" in bench.study().diagnosis
     bench.close()
 
 

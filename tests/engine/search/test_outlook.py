@@ -11,7 +11,7 @@ from tests.fakes import Workbench, study_spec
 
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.families.encoder_plan import bert_shape
-from bertdistill.engine.search.outlook import Outlook, main, read_outlook
+from bertdistill.engine.search.outlook import FEWEST, Outlook, main, read_outlook
 from bertdistill.store import writes
 from bertdistill.store.rows import TrialState
 
@@ -46,13 +46,14 @@ def add(bench: Workbench, layers: int, score: float) -> None:
 
 
 def test_it_needs_scores(bench: Workbench, capsys: pytest.CaptureFixture[str]) -> None:
-    """None before any trial has ended; then the same from the process that the app starts."""
+    """None before ten trials are complete; then the same from the process that the app starts."""
     name = bench.study().name
     assert read_outlook(bench.workspace, name) is None
     with bench.db.write() as session:
         writes.set_prepared(session, bench.study().id, FACTS.to_dict())
-    for layers in (1, 2, 3, 4):
-        add(bench, layers, 60.0 + 5 * layers)
+    for number in range(FEWEST):
+        assert read_outlook(bench.workspace, name) is None
+        add(bench, 1 + number % 4, 60.0 + 5 * (1 + number % 4))
     found = read_outlook(bench.workspace, name)
     assert found is not None
     assert 0 <= found.low <= found.gain <= found.high

@@ -110,6 +110,8 @@ def test_what_is_in_force_is_not_recorded(bench: Make) -> None:
     ("key", "value", "words"),
     [
         ("budgets.trials", 3, "cannot be changed; did you mean budget"),
+        ("trials", 3, "cannot be changed; did you mean budget.trials?"),
+        ("budget.trails", 3, "has no key 'trails'; did you mean trials?"),
         ("data.train", "x", "cannot be changed"),
         ("threshold", 3, "cannot be changed"),
         ("threshold.macro_f1", 3, "not an objective"),

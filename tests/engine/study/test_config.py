@@ -341,6 +341,8 @@ def test_errors_of_overrides_name_the_command_line(tmp_path: Path) -> None:
     )
     assert ["--set: setings is not a known key; did you mean settings?"] == refusal(tmp_path, "setings.layers=3")
     assert ["--set: [budget] trails is not a known key; did you mean trials?"] == refusal(tmp_path, "budget.trails=3")
+    assert ["--set: trials is not a known key; did you mean budget.trials?"] == refusal(tmp_path, "trials=3")
+    assert ["--set: layrs is not a known key; did you mean settings.layers?"] == refusal(tmp_path, "layrs=3")
     assert ["--set objectives.7.threshold: objectives is a list; use 0 or 1, not 7"] == refusal(
         tmp_path, "objectives.7.threshold=3"
     )

@@ -52,7 +52,8 @@ def test_a_file_beyond_the_limits_is_refused_with_its_name(tmp_path: Path, text:
         (f"{'k' * 100_000}=1", "is a key of 100,000 characters"),
         (f"teacher.model={'m' * 100_000}", "teacher.model has 100,000 characters"),
         (f'teacher.model="{"m" * 5000}"', "teacher.model has 5,000 characters"),
-        ("k" * 100_000, "must be dotted.key=value"),
+        (":", "':' is not dotted.key=value"),
+        ("k" * 100_000, "is not dotted.key=value"),
         (f"a=[{'1,' * 5000}x", "not valid TOML"),
     ],
 )
