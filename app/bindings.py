@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
@@ -89,7 +90,22 @@ def one_pane(screen: Any) -> bool:
     return [pane.is_on_screen for pane in panes].count(True) == 1
 
 
-class Palette(CommandPalette):
+class Once:
+    """Mixed into what opens over a screen: it closes once. A second click, still on its way, would close what is below.
+
+    Textual's `dismiss` takes away whatever screen is on top.
+    """
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Close with a result, unless that has happened."""
+        screen: Any = self
+        if screen.app.screen is not self:
+            return AwaitComplete()
+        closed: AwaitComplete = super().dismiss(result)  # type: ignore[misc]  # of the Screen that it is mixed into
+        return closed
+
+
+class Palette(Once, CommandPalette):
     """Textual's palette, closed when the window gets too small for it: it hands keys to a list that has no lines."""
 
     DEFAULT_CSS = "Palette SearchIcon { color: $text-accent; }"
@@ -134,4 +150,5 @@ def _in_line(words: str | Content, keys: str) -> Content:
     """What a command does behind its group, and its keys beside it."""
     content = words if isinstance(words, Content) else Content(words)
     group = content.plain.partition(" ")[0]
-    return Content.assemble(content.stylize("dim", 0, len(group)), ("  " + keys, "bold $text-accent"))
+    content = content.stylize("dim", 0, len(group))
+    return Content.assemble(content, ("  " + keys, "bold $text-accent")) if keys else content

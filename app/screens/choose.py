@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Label
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import Once, bindings
 from bertdistill.app.keymap import of, shown_keys
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.text.safe import safe_line
@@ -28,7 +28,7 @@ def hint(place: str, keymap: Mapping[str, str]) -> Text:
     return Text("  ".join(f"{shown_keys(action, keymap)[0]} {action.short}" for action in of(place)), "dim")
 
 
-class ChooseColumns(Hosted, ModalScreen[tuple[str, ...] | None]):
+class ChooseColumns(Hosted, Once, ModalScreen[tuple[str, ...] | None]):
     """Which columns the table shows, in which order. Choosing none restores the study's defaults."""
 
     PLACE = "columns"

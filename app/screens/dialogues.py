@@ -19,7 +19,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, OptionList
 
-from bertdistill.app.bindings import bindings, key_of
+from bertdistill.app.bindings import Once, bindings, key_of
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.terminal.terminal import copy_sequence
 from bertdistill.app.text.command_line import without_path
@@ -32,7 +32,7 @@ Change = tuple[Callable[[], Any], Callable[[Any], str]]
 """An action of the engine, and the message for its result."""
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Once, ModalScreen[bool]):
     """A question with two answers; the safe one has the focus, and escape means it."""
 
     PLACE = "confirm"
@@ -69,7 +69,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class Writing(Hosted, ModalScreen[Any]):
+class Writing(Hosted, Once, ModalScreen[Any]):
     """A dialogue that writes: it stays open, with the typed text, until that succeeds, and says why if it fails."""
 
     _busy = False
@@ -173,7 +173,7 @@ class Ask(Writing):
             self.write(*self._write(event.value))
 
 
-class Choice(ModalScreen[str | None]):
+class Choice(Once, ModalScreen[str | None]):
     """A question with one letter per answer; the first is the safe one and has the cursor. None on escape."""
 
     PLACE = "dialogue"
@@ -220,7 +220,7 @@ class Hanging:
         yield Text(f"\n{' ' * INDENT}").join(lines)
 
 
-class CopyDialogue(Hosted, ModalScreen[None]):
+class CopyDialogue(Hosted, Once, ModalScreen[None]):
     """Choose what to copy; the text goes to the terminal's clipboard, or to a file if there is none.
 
     `files` are written whatever the key: (what it is, in words, how).

@@ -18,7 +18,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import ModalScreen, Screen
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import Once, bindings
 from bertdistill.app.keymap import PLACES, of, shown_keys
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.screens.words_seen import word_at, words_seen
@@ -36,7 +36,7 @@ SIDE_BY_SIDE = 100
 """Columns from which on both parts are shown; below, one of them."""
 
 
-class HelpScreen(Hosted, ModalScreen[None]):
+class HelpScreen(Hosted, Once, ModalScreen[None]):
     """The keys of the focused chart and of the screen first, then movement in tables and what works everywhere.
 
     Beside them the words on the screen: the one under the mouse first, then those of the focused pane.

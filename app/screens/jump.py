@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import Once, bindings
 from bertdistill.app.screens.host import Hosted
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
@@ -18,7 +18,7 @@ Jump = tuple[int, int, Callable[[], object]]
 """Column and line of the label, and what goes there."""
 
 
-class JumpScreen(Hosted, ModalScreen[None]):
+class JumpScreen(Hosted, Once, ModalScreen[None]):
     """Over the screen, dimmed; a letter without a place, like escape, goes back to where the focus was."""
 
     PLACE = "dialogue"

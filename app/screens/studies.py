@@ -42,7 +42,7 @@ from bertdistill.store.rows import Attempt
 
 ROOMY = 90
 """Cells of the list from which on the name of a study's best score stands beside it."""
-WELCOME_COLUMNS = (Column("what", "Welcome. How do you want to begin?", 36), Column("about", "", 40, grow=True))
+WELCOME_COLUMNS = (Column("what", "How do you want to begin?", 36), Column("about", "", 40, grow=True))
 NONE_YET = "There are no studies here yet; press n to create one."
 OF_A_STUDY = ("open", "overview", "history", "archive", "delete", "pause_study", "stop_study", "undo")
 """Actions on the study under the cursor."""
@@ -136,7 +136,7 @@ state, task or note hold every word that is typed, and none that has a minus bef
             table.show(WELCOME_COLUMNS[: 1 if self.inspected else 2], rows)
         self.call_after_refresh(self._inspect)  # the list is painted before the chart is drawn
         hidden = len(news.views) - len(every)
-        title = self._listing.title("Studies", "Studies", own, self.key_for)
+        title = self._listing.title("Studies", "Studies", own, self.key_for) if news.views else "Welcome"
         entitle(table, title=title, subtitle=f"{hidden} archived, H shows them" if hidden else "")
         self.refresh_keys()
 

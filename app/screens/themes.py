@@ -11,12 +11,12 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 
-from bertdistill.app.bindings import bindings
+from bertdistill.app.bindings import Once, bindings
 from bertdistill.app.screens.host import Hosted
 from bertdistill.app.terminal.themes import in_order
 
 
-class ThemePicker(Hosted, ModalScreen[None]):
+class ThemePicker(Hosted, Once, ModalScreen[None]):
     """Enter keeps the theme, escape brings back the one from before."""
 
     PLACE = "dialogue"

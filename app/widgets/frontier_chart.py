@@ -45,7 +45,7 @@ rank. `f` colours the trials by family or by another setting that varies. Repeat
 
 Arrows go from point to point, a click takes one, a double click opens it, and the mouse over it reads it. A filter
 hides the marks of other trials; the steps remain those of the frontier over all trials. `+` and `-` zoom about the
-selected trial, the wheel about the pointer (with ctrl only x, with shift only y), and `0` shows all again. A few poor
+selected trial, the wheel about the pointer (with ctrl only x, with alt only y), and `0` shows all again. A few poor
 trials that would take half of the height are counted at the lower edge instead.
 """
 

@@ -92,7 +92,8 @@ def _facts(row: Mapping[str, Any], version: ModelVersion, missed: str, *, ascii_
     found = version.report
     made = time.strftime("%m-%d %H:%M", time.localtime(version.created_at))
     facts = {
-        "state": state_words(version.state, forced=row["forced"], ascii_only=ascii_only),
+        "state": state_words(version.state, forced=row["forced"], changed=row["changed"], ascii_only=ascii_only),
+        "changed": row["changed"],
         "why": version.detail,
         "misses": missed,
         "from": f"trial #{row['trial']} of {row['study']}, {made}",

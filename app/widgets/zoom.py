@@ -70,11 +70,11 @@ class ZoomChart(Chart):
         self._wheel(event, -1)
 
     def _wheel(self, event: events.MouseEvent, by: int) -> None:
-        """With ctrl only x, with shift only y, where the terminal passes them on."""
+        """With ctrl only x, with alt or shift only y; many terminals keep the wheel with shift for themselves."""
         place = event.get_content_offset(self)
         if place is not None:
             event.stop()
-            self._step((place.x, place.y), by, "x" if event.ctrl else "y" if event.shift else "xy")
+            self._step((place.x, place.y), by, "x" if event.ctrl else "y" if event.meta or event.shift else "xy")
 
     def _step(self, place: tuple[float, float] | None, by: int, which: Which) -> None:
         window = self.drawing.window

@@ -16,9 +16,10 @@ from tests.app.screens.driving import playing, shown, told, until, words_on
 from textual.events import Key
 from textual.widgets import Input, OptionList
 
+from bertdistill.app.bindings import Palette
 from bertdistill.app.preferences import Options
 from bertdistill.app.screens.compare import CompareScreen
-from bertdistill.app.screens.dialogues import CopyDialogue
+from bertdistill.app.screens.dialogues import Confirm, CopyDialogue
 from bertdistill.app.screens.live_screen import LiveScreen
 from bertdistill.app.screens.settings import SettingsScreen
 from bertdistill.app.screens.studies import StudiesScreen
@@ -165,6 +166,19 @@ async def test_no_window_is_too_small_for_a_dialogue(ws: Workspace) -> None:
             await pilot.press("down", "pagedown", "pageup")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the palette to have left")
         await until(pilot, lambda: pilot.app.focused is not None, "the study to have the focus")
+
+
+async def test_a_second_click_closes_nothing_more(ws: Workspace) -> None:
+    """One that came before the palette or the question had left: Textual would close the screen below, too."""
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        app, answers = pilot.app, list[bool | None]()
+        for screen in (Palette(providers=[]), Confirm("Sure?", yes="Yes")):
+            await app.push_screen(screen, answers.append)
+            screen.dismiss(True)
+            screen.dismiss(True)
+            await pilot.pause()
+            assert isinstance(app.screen, StudyScreen)
+        assert [True, True] == answers
 
 
 # --------------------------------------------------------------------------------------------------------- leaving it

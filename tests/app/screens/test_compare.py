@@ -125,6 +125,7 @@ async def test_it_is_usable_everywhere(
         for number in numbers:
             await pilot.press("right_square_bracket")
             await shown(pilot, f"#{number}]")
+            assert size[0] < 80 or "reference" in words_on(pilot), "what the others are compared with stays"
         await pilot.press("2")
         await shown(pilot, "Curves (live)" if len(numbers) == 2 else "Curves #6")
         await pilot.press("1")

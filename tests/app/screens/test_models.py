@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from tests.app.screens.driving import (
     HARMLESS,
     HOSTILE,
@@ -31,6 +32,7 @@ from bertdistill.app.children.ask_process import AnswerProcess, Reply, teacher_o
 from bertdistill.app.screens.models import ModelsScreen
 from bertdistill.app.screens.trial import TrialScreen
 from bertdistill.app.screens.try_model import TryScreen, comparison, first_line
+from bertdistill.app.widgets.model_report import report
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.facts import Prepared
 from bertdistill.engine.contract.workspace import Workspace
@@ -126,6 +128,13 @@ async def test_versions_with_report_and_card(bench: Make, tmp_path: Path) -> Non
         assert "the first" in words
         assert "secret-metadata" not in words
         assert f"accuracy  {of.trial(0).metrics['accuracy']:.2f} %" in words
+        chosen = screen.chosen
+        assert chosen is not None
+        console = Console(width=80)
+        with console.capture() as drawn:
+            console.print(report({**chosen.row, "changed": "weights.npy changed"}, chosen.version))
+        assert "✗ changed since" in drawn.get(), "as the list says"
+        assert "weights.npy changed" in drawn.get()
         copies = dict(screen.copies())
         folder = str(of.workspace.path / "models/model/v1")
         assert ("model:1", folder) == (copies["model"], copies["folder"])

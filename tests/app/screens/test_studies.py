@@ -37,6 +37,7 @@ async def test_a_workspace_without_studies_says_how_to_begin(
     ws = Workspace(tmp_path / "empty")
     async with playing(ws, size=SIZES[down]) as pilot:
         await shown(pilot, "Use my own data")
+        assert "Welcome" in words_on(pilot)
         await pilot.press("h", "A", "z", "Z", "u", "i")
         assert isinstance(pilot.app.screen, StudiesScreen)
         await pilot.press(*["down"] * down, "enter")

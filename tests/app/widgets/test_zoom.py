@@ -40,14 +40,14 @@ class Bench(App[None]):
 
 
 async def test_keys_and_wheel_zoom_in_and_out() -> None:
-    """The wheel about the pointer, with shift only y; out goes back, a reset to all; marks stay where they are hit."""
+    """The wheel about the pointer, with alt only y; out goes back, a reset to all; marks stay where they are hit."""
     async with Bench().run_test(size=(60, 20)) as pilot:
         chart = pilot.app.query_one(Zoomed)
         await pilot.pause()
         column, line, _ = next(mark for mark in chart.drawing.marks if mark[2] == 1)
 
-        def wheel(kind: type[events.MouseScrollUp | events.MouseScrollDown], *, shift: bool = False) -> None:
-            chart.post_message(kind(chart, column, line, 0, 0, 0, shift, False, False, column, line))
+        def wheel(kind: type[events.MouseScrollUp | events.MouseScrollDown], *, alt: bool = False) -> None:
+            chart.post_message(kind(chart, column, line, 0, 0, 0, False, alt, False, column, line))
 
         wheel(events.MouseScrollUp)
         await pilot.pause()
@@ -55,7 +55,7 @@ async def test_keys_and_wheel_zoom_in_and_out() -> None:
         assert abs(now[0] - column) <= 1
         assert abs(now[1] - line) <= 1
         once = chart.zoom
-        wheel(events.MouseScrollUp, shift=True)
+        wheel(events.MouseScrollUp, alt=True)
         await pilot.pause()
         assert (once.x, True) == (chart.zoom.x, chart.zoom.y != once.y)
         wheel(events.MouseScrollDown)
