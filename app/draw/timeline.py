@@ -66,7 +66,7 @@ def timeline_drawing(spans: Sequence[Span], look: Look) -> Drawing:
 
 
 def _in_order(slot: str) -> tuple[str, int]:
-    """`cpu10` stands behind `cpu9`."""
+    """`cpu10` follows `cpu9`."""
     letters = slot.rstrip("0123456789")
     return letters, int(slot[len(letters) :] or -1)
 
