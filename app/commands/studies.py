@@ -91,11 +91,10 @@ def plan(
 ) -> None:
     """Check a study file and estimate its cost. Starts nothing."""
     from bertdistill.app.text.tables import json_text
-    from bertdistill.app.views.plan import make_plan, plan_text
-    from bertdistill.engine.study.config import load_study
-
     from bertdistill.app.views.disk_plan import shortage
+    from bertdistill.app.views.plan import make_plan, plan_text
     from bertdistill.engine.runner.retention import free_bytes
+    from bertdistill.engine.study.config import load_study
 
     spec = load_study(study, changes or ())
     facts, time, memory = _known_before(workspace(where), spec)
@@ -103,7 +102,9 @@ def plan(
     there = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
     planned = make_plan(spec, say=say, facts=facts)
     planned |= {"time": time, "memory": memory, "free_bytes": free_bytes(there)}
-    if "disk_bytes" in planned and (short := shortage(planned["disk_bytes"], free_bytes(there), spec.runner.min_free_gb)):
+    if "disk_bytes" in planned and (
+        short := shortage(planned["disk_bytes"], free_bytes(there), spec.runner.min_free_gb)
+    ):
         say(f"warning: {short}")
     show(json_text(planned) if as_json else plan_text(spec, planned))
     settings = [word for change in changes or () for word in ("--set", change)]

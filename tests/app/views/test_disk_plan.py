@@ -15,7 +15,11 @@ DISK = {"caches": 1_000_000_000, "preparing": None, "checkpoints": 4_000_000_000
         (None, 2.0, ""),
         (8e9, 2.0, ""),
         (6e9, 2.0, "the disk may get too full: it needs up to 5.0 GB, and 4.0 GB can be used"),
-        (1e9, 2.0, "only 1.0 GB of the disk are free and runner.min_free_gb keeps 2.0 GB free, so it would pause at once"),
+        (
+            1e9,
+            2.0,
+            "only 1.0 GB of the disk are free and runner.min_free_gb keeps 2.0 GB free, so it would pause at once",
+        ),
     ],
 )
 def test_a_study_that_needs_more_than_there_is(free: float | None, limit: float, words: str) -> None:
