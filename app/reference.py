@@ -68,8 +68,9 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `train_windows` (what a step counts), `transfer_rows` (null if unknown), `windows_estimated` (no study here has
   counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
   `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
-  is trained; `checkpoints`), `pretraining` (`texts`, `tokens`, `least` and `most` steps, `bytes` of a result,
-  `running_bytes`; null if no trial is pre-trained), `supernet` (`nets`, `screened` at most, `steps`, `passes` of a
+  is trained; `checkpoints`), `free_bytes` of the disk, `pretraining` (`texts`, `tokens`, `least` and
+  `most` steps, `bytes` of a
+  result, `running_bytes`; null if no trial is pre-trained), `supernet` (`nets`, `screened` at most, `steps`, `passes` of a
   whole student that they cost, `bytes`, `running_bytes`; null without one) and `time` (`trial_seconds`, `pass_seconds`,
   `seconds` or null, `study` and number of `trials` that were measured in this workspace; null without any).
 - `analysis`: an object with `study`, `importance` (list of *importance*), `scenarios` (list of *scenario*),
@@ -96,8 +97,8 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   are made), `rungs`, `teacher` and `references` (each with `family`, `kind`, `numbers` of its trials, `scores` by split
   and `costs`, and whether it `is_smallest`; a score has `value`, `seeds`, `spread`, `interval`, `gap` to the teacher,
   `gap_interval`), `effects` (objects with `family`, `kind`, `against`, `difference`, `interval`, `same_settings`),
-  `near` (`margin`, `rung`, `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a weak teacher is not clearly
-  better than, or null). With `--csv` a row per rung.
+  `near` (`margin`, `rung`, `closest`, `certain`), `examples` by split and `rival` (the rung of a plain student that a
+  weak teacher is not clearly better than, or null). With `--csv` a row per rung.
 - `survey`: an object with `study`, `score`, `split`, `examples`, `by_bytes` (whether compression counts bytes or
   parameters), `entries` (objects with `method`, `numbers` of its trials, `compression`, `kept` in percent of the
   teacher's score, `scores` by split and `costs`), `best` (objects with `factor`, `entry` and `ties`), `teacher` (a
