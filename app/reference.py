@@ -68,7 +68,8 @@ gets a leading apostrophe. New keys may be added; these do not go away.
   `train_windows` (what a step counts), `transfer_rows` (null if unknown), `windows_estimated` (no study here has
   counted them yet), `steps` (`baseline`, `least`, `most`), `sizes` (`baseline`, `smallest`, `largest`, `refused`,
   `students`), `disk_bytes` (`features`, `outputs` and `teacher`, together `caches`; `preparing`, on top while a teacher
-  is trained; `checkpoints`), `pretraining` (`texts`, `tokens`, `least` and `most` steps, `bytes` of a result,
+  is trained; `checkpoints`), `free_bytes` of the disk, `pretraining` (`texts`, `tokens`, `least` and
+  `most` steps, `bytes` of a result,
   `running_bytes`; null if no trial is pre-trained), `supernet` (`nets`, `screened` at most, `steps`, `passes` of a
   whole student that they cost, `bytes`, `running_bytes`; null without one) and `time` (`trial_seconds`, `pass_seconds`,
   `seconds` or null, `study` and number of `trials` that were measured in this workspace; null without any).

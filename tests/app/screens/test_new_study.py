@@ -118,6 +118,12 @@ async def test_from_the_list_to_a_study_that_runs(ws: Workspace, file: Path, run
         await pilot.press("y")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the study")
         assert pilot.app.screen.study_name == "fresh"
+        again = NewStudyScreen(str(file))
+        await pilot.app.push_screen(again)
+        await laid_out(pilot, again)
+        assert "3" == line(again, "budget.trials").value, "the form of a started study keeps what was typed"
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, StudyScreen), "the study, without a question")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, StudiesScreen), "the studies")
     started = studies(edit)[1]

@@ -179,6 +179,10 @@ async def test_pause_stop_and_resume(ws: Workspace, runner_here: None, asked: As
         await shown(pilot, "paused")
         await pilot.press("z")
         await until(pilot, lambda: asked()[-1].verb == "resume", "the request to go on")
+        edit(lambda session: writes.set_study_state(session, 1, StudyState.COMPLETE, now=3e9))
+        await shown(pilot, "complete")
+        await pilot.press("z")
+        await told(pilot, "demo is complete, so nothing is paused or resumed. In the study, E raises budget.trials")
 
 
 async def test_starting_the_runner(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
