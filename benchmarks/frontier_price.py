@@ -79,9 +79,10 @@ class Curve:
 
     def volume(self, count: int, reference: float, *, report: bool) -> float:
         """Score above the reference times log10 of parameters up to the teacher's."""
-        scored = [
-            (one.params, self.reported.get(one.number, 0.0) if report else one.score) for one in self.front(count)
-        ]
+        front = self.front(count)
+        if report and (gone := [one.number for one in front if one.number not in self.reported]):
+            raise SystemExit(f"trials {gone} were on a frontier and cannot be scored: their checkpoints were pruned")
+        scored = [(one.params, self.reported[one.number] if report else one.score) for one in front]
         return area(scored, reference, self.largest)
 
     def volumes(self, reference: float) -> list[float]:

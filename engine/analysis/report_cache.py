@@ -24,6 +24,8 @@ FOLDER = "reports"
 SCORES = "scores.json"
 NOT_OF_REPORT = ("train", "train_split", "search_fraction", "max_train_examples", "max_search_examples")
 """Keys of `[data]` that do not affect the report split."""
+NEWER = {"header": "auto"}
+"""Keys that came later, with what was done before: scores from then are still found."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class ReportScores:
 
 def report_key(data: DataSpec, weights: str, threshold: float | None = None) -> str:
     """The key of a model's scores. `weights` identifies the model by content; `threshold` is that of abstention."""
-    described = {key: value for key, value in dataclasses.asdict(data).items() if key not in NOT_OF_REPORT}
+    every = dataclasses.asdict(data).items()
+    described = {key: v for key, v in every if key not in NOT_OF_REPORT and (key not in NEWER or v != NEWER[key])}
     parts = {"data": described, "file": _file(data.report), "weights": weights, "threshold": threshold}
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
