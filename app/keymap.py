@@ -13,7 +13,7 @@ EVERYWHERE = "app"
 """Place of actions that work on every screen."""
 INSPECTED = ("studies", "study", "models", "workers", "history", "settings", "rerun", "promote", "analysis")
 """Screens with an inspector."""
-LISTED = ("study", "studies", "models", "workers", "history", "settings", "analysis")
+LISTED = ("study", "studies", "models", "workers", "history", "settings", "rerun", "analysis")
 """Screens with a list that can be filtered and sorted."""
 SPLIT = (*INSPECTED, "trial", "compare")
 """Screens with panes that share a border."""

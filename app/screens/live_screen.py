@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
 from textual import on
@@ -31,6 +31,9 @@ from bertdistill.app.widgets.search import Searching, open_search
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
+
+if TYPE_CHECKING:
+    from bertdistill.app.widgets.filter_line import FilterLine
 
 Item = TypeVar("Item")
 PAUSED = "screen paused, {} resumes"
@@ -409,7 +412,7 @@ class LiveScreen(Hosted, Screen[Any]):
         """Show all of a list again, of the one that is used first; whether anything was hidden or being typed."""
         left = [line for line in self.query("#filter-line") if not line.has_class("-closed")]
         for line in left:
-            line.add_class("-closed")
+            cast("FilterLine", line).close()
         used = [self.listing] if self.listing is not None else []
         narrowed = [listing for listing in (*used, *self.listings.values()) if listing.text]
         for listing in narrowed[:1]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -32,6 +32,7 @@ from bertdistill.app.text import format as fmt
 from bertdistill.app.text.command_line import command_line
 from bertdistill.app.text.safe import error_line, safe_line
 from bertdistill.app.views import rerun_outlook
+from bertdistill.app.views.listing import WordFilter
 from bertdistill.app.views.points import chart_axis, no_point
 from bertdistill.app.views.rerun_outlook import Choice, Outlook
 from bertdistill.app.views.trial_card import trial_card
@@ -40,6 +41,7 @@ from bertdistill.app.widgets.cells import Cell, Row
 from bertdistill.app.widgets.chart import Chart
 from bertdistill.app.widgets.columns import Column
 from bertdistill.app.widgets.inspector import Facts
+from bertdistill.app.widgets.listing import Listing
 from bertdistill.app.widgets.split import Split
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.app.widgets.titles import entitle
@@ -53,6 +55,12 @@ COLUMNS = (
     Column("range", "can be", 20, grow=True),
     Column("baseline", "baseline", 12),
 )
+VALUES: Mapping[str, Callable[[Choice], str | None]] = {
+    "setting": lambda choice: choice.key,
+    "now": lambda choice: choice.now or None,
+    "baseline": lambda choice: choice.baseline or None,
+}
+"""What a column sorts by."""
 CHECK_SECONDS = 0.15
 """Pause in typing after which the value is forecast."""
 
@@ -85,6 +93,16 @@ trial is opened instead.
         self.news: RerunNews | None = None
         self.outlook: Outlook | None = None
         self._key = ""
+        self._listing: Listing[Choice] = Listing(
+            "setting",
+            "settings to change",
+            WordFilter("learning", held, lambda: [one.key for one in self.news.choices] if self.news else []),
+            columns=lambda: [column.key for column in COLUMNS],
+            sorts=VALUES.__contains__,
+            value=lambda choice, column: VALUES[column](choice),
+            changed=self.follow,
+        )
+        self.listings = {"settings-list": self._listing}
 
     # -------------------------------------------------------------------------------------------------- composing
 
@@ -119,14 +137,22 @@ trial is opened instead.
         name = safe_line(self.study_name, 40)
         self.header(Text.assemble((f"Rerun #{self.number} of {name} with one change  ", "bold"), state))
         table = self.query_one("#settings-list", LineTable)
-        table.show(COLUMNS, [choice_row(one) for one in news.choices])
-        entitle(table, title="Which setting", subtitle="enter, then type a value")
-        if first:
+        heads = self._listing.heads(COLUMNS, ascii_only=self.ui.ascii_only)
+        rows = [choice_row(one) for one in self._listing.shown(news.choices)]
+        table.show(heads, rows, empty=self._listing.no_match(self.key_for))
+        title = self._listing.title("Which setting", "Which setting", COLUMNS, self.key_for)
+        entitle(table, title=title, subtitle="enter, then type a value")
+        if first or str(table.cursor_key or "") != self._key:
             self._take_choice()
         parent = self.query_one("#parent", Facts)
         parent.tell(trial_card(news.view, news.trial, ascii_only=self.ui.ascii_only))
         entitle(parent, title=f"The parent, #{self.number}")
         self._show_outlook()
+
+    def follow(self) -> None:
+        """Another filter or order."""
+        if self.news is not None:
+            self.show(self.news)
 
     def _show_outlook(self) -> None:
         news, outlook = self.news, self.outlook
@@ -134,7 +160,7 @@ trial is opened instead.
             return
         verdict = self.query_one("#verdict", Line)
         if outlook is None:
-            verdict.say(Text(f"{self._key}: {self._range_words()}", "dim"))
+            verdict.say(Text(self._range_words(), "dim"))
         else:
             good = outlook.forecast is not None and not outlook.problem
             glyph = fmt.STATES["complete" if good else "waiting" if outlook.twin is not None else "failed"]
@@ -179,7 +205,7 @@ trial is opened instead.
 
     def _range_words(self) -> str:
         choice = self.choice
-        return safe_line(f"{choice.now} now; can be {choice.range}" if choice is not None else "", 300)
+        return safe_line(f"{choice.key}: {choice.now} now; can be {choice.range}" if choice is not None else "", 300)
 
     @on(LineTable.Moved, "#settings-list")
     def moved(self) -> None:
@@ -209,7 +235,7 @@ trial is opened instead.
     def action_back(self) -> None:
         table = self.query_one("#settings-list")
         if table.has_focus:
-            self.ui.leave_screen()
+            super().action_back()
         else:
             table.focus()
 
@@ -305,6 +331,11 @@ trial is opened instead.
             ("command", command_line("rerun", trial, "--set", change, ws=self.ui.workspace)),
             *rerun_outlook.lines(self.news.view, self.news.trial, outlook),
         ]
+
+
+def held(choice: Choice) -> str:
+    """What a setting can be found by: its key, its value and what it can be."""
+    return " ".join((choice.key, choice.now, choice.range))
 
 
 def choice_row(choice: Choice) -> Row:

@@ -84,16 +84,17 @@ def _hypervolume(view: StudyView) -> Text:
 
 
 def load_words(load: Load) -> list[str]:
-    """`GPU0 94% 21/80G` for each GPU; the processor where there is none."""
+    """`GPU0 94% 21/80 GB` for each GPU; the processor where there is none."""
     words = []
     for gpu in load.gpus:
         percent = fmt.NONE if gpu.percent is None else f"{gpu.percent:.0f}%"
         memory = ""
         if gpu.memory_used is not None and gpu.memory_total:
-            memory = f" {gpu.memory_used / 1e9:.0f}/{gpu.memory_total / 1e9:.0f}G"
+            memory = f" {gpu.memory_used / 1e9:.0f}/{gpu.memory_total / 1e9:.0f} GB"
         words.append(f"GPU{gpu.index} {percent}{memory}")
     if not words:
-        words.append(f"CPU {load.cpu_percent:.0f}% {load.memory_used / 1e9:.0f}/{load.memory_total / 1e9:.0f}G")
+        memory = f"{load.memory_used / 1e9:.0f}/{load.memory_total / 1e9:.0f} GB"
+        words.append(f"CPU {load.cpu_percent:.0f}% RAM {memory}")
     return words
 
 

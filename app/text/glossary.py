@@ -168,7 +168,7 @@ tied: Dominated, but not told apart from the frontier: it is on it with a probab
 - tie: The difference is within what other examples and seeds would change.
 luck | selection: How far the score is expected to fall when it is measured on other examples: the best of many is
     partly the luckiest.
-optimism: Validation score minus report score. The model was chosen by the first.
+optimism | validation less report: Validation score minus report score. The model was chosen by the first.
 ## report.md
 digest of the validation split: A checksum of the examples in it: equal digests mean the same examples.
 sha256: Checksum of the weights: equal ones mean the same file.

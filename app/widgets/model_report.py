@@ -138,7 +138,9 @@ def _optimism(version: ModelVersion, names: list[str]) -> Table | None:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for name in names:
         if name in gaps:
-            grid.add_row(Text("optimism", "dim"), Text(safe_line(name)), Text(safe_line(gaps[name].words)))
+            grid.add_row(
+                Text("validation less report", "dim"), Text(safe_line(name)), Text(safe_line(gaps[name].words))
+            )
     return grid if grid.row_count else None
 
 

@@ -231,6 +231,22 @@ async def test_arrows_change_the_setting_while_typing(bench: Make) -> None:
         await until(pilot, lambda: pilot.app.screen is not screen, "the screen before")
 
 
+async def test_a_setting_is_found_by_its_name(bench: Make) -> None:
+    """The filter of every list; its setting is the one that is typed, and escape shows all again before it leaves."""
+    of = bench(SPACE)
+    screen = RerunScreen("toy", 0)
+    async with playing(of.workspace, screen) as pilot:
+        await pilot.press("slash", *"learn", "enter")
+        await until(pilot, lambda: screen.choice and screen.choice.key == "learning_rate", "the setting that matches")
+        await pilot.press("enter")
+        assert "0.0001" == screen.query_one("#value", Input).value
+        await pilot.press("escape", "escape")
+        await shown(pilot, "Which setting ")
+        assert pilot.app.screen is screen
+        await pilot.press("slash", *"nothing", "enter")
+        await shown(pilot, "No setting matches nothing")
+
+
 async def test_the_point_lies_at_its_exact_size(bench: Make) -> None:
     """The guess is drawn at the known size, a line goes up there, and the copy is the command."""
     of = bench(SPACE)
