@@ -166,7 +166,7 @@ series whose names match a pattern: `loss` for all that have it in their names, 
         self._maximised = not self._maximised
         self.ui.look_again()
 
-    async def action_filter(self) -> None:
+    def action_filter_series(self) -> None:
         from bertdistill.app.screens.dialogues import Ask
 
         def answered(text: str | None) -> None:
