@@ -223,7 +223,9 @@ ACTIONS: tuple[Action, ...] = (
     _pane("pane-compare-curves", "2", "curves", "Curves", "compare"),
     # ---- all series
     Action("all-series", "V", "all_series", "Every series in small charts", ("study", "trial", "compare"), "view"),
-    Action("filter-series", "slash", "filter_series", "Only series whose names match", ("series",), "view", 4, "filter"),
+    Action(
+        "filter-series", "slash", "filter_series", "Only series whose names match", ("series",), "view", 4, "filter"
+    ),
     Action("maximise-series", "enter", "open", "This chart alone, or all", ("series",), "view", 1, "maximise"),
     Action("series-right", "right,l", "step(1, 0)", "Chart to the right", ("series",), "view", palette=False),
     Action("series-left", "left,h", "step(-1, 0)", "Chart to the left", ("series",), "view", palette=False),
