@@ -23,6 +23,7 @@ from bertdistill.app.reader import Reader
 from bertdistill.app.screens.analysis_tab import Tab
 from bertdistill.app.screens.importance_tab import ImportanceTab
 from bertdistill.app.text import format as fmt
+from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views.colours import frontier_points
 from bertdistill.app.views.overview import (
     NO_HISTORY,
@@ -159,5 +160,5 @@ def weights_drawing(found: Sequence[Importances], look: Look) -> Drawing:
     lines = list[str]()
     for one in known:
         items = [Bar(weight.parameter, weight.share, f"{weight.share:.0%}") for weight in one.weights[:rows]]
-        lines += [one.objective, *bars(items, look.width, ascii_only=look.plain)]
+        lines += [safe_line(one.objective, look.width), *bars(items, look.width, ascii_only=look.plain)]
     return Drawing("\n".join(lines[: look.height]), drawn=bool(lines))
