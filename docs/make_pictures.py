@@ -60,6 +60,7 @@ def pictures(study: str) -> tuple[Picture, ...]:
         Picture("filter", study, ("slash", *"family=mlp accuracy>84"), until="accuracy>84"),
         Picture("trial", study, ("down", "enter"), until="Why this rank"),
         Picture("compare", study, (*marked, "c"), until="Curves"),
+        Picture("analysis-overview", study, ("o",), until="Timeline", gone="omputing"),
         Picture("analysis-importance", study, ("a",), until="%"),
         Picture("analysis-parallel", study, ("a", "2"), until="Lines"),
         Picture("analysis-hypervolume", study, ("a", "4"), until="Hypervolume"),
