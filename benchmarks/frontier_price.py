@@ -77,15 +77,16 @@ class Curve:
         kept = non_dominated([(one.params, -one.score) for one in some])
         return [one for one, on in zip(some, kept, strict=True) if on]
 
-    def volume(self, count: int, reference: float, *, report: bool) -> float:
-        """Score above the reference times log10 of parameters up to the teacher's."""
+    def volume(self, count: int, reference: float, *, report: bool) -> float | None:
+        """Score above the reference times log10 of parameters up to the teacher's; None if a trial that was on the
+        frontier then cannot be scored on the report split, because its checkpoint was pruned."""
         front = self.front(count)
-        if report and (gone := [one.number for one in front if one.number not in self.reported]):
-            raise SystemExit(f"trials {gone} were on a frontier and cannot be scored: their checkpoints were pruned")
+        if report and any(one.number not in self.reported for one in front):
+            return None
         scored = [(one.params, self.reported[one.number] if report else one.score) for one in front]
         return area(scored, reference, self.largest)
 
-    def volumes(self, reference: float) -> list[float]:
+    def volumes(self, reference: float) -> list[float | None]:
         """On the report split, after each trial."""
         return [self.volume(count, reference, report=True) for count in range(1, len(self.steps) + 1)]
 
@@ -229,12 +230,18 @@ def table(found: Mapping[str, Sequence[Curve]], counts: Sequence[int], reference
 def mean_curve(curves: Sequence[Curve], reference: float) -> list[tuple[float, float]]:
     """(CPU seconds, hypervolume on the report split), the mean over the seeds after each trial of any of them.
 
-    It begins when every seed has a trial and ends with the first seed that ends.
+    It begins when every seed has a known value and ends with the first seed that ends.
     """
-    runs = [([step.cpu_seconds for step in one.steps], one.volumes(reference)) for one in curves if one.steps]
+    runs = [_known([step.cpu_seconds for step in one.steps], one.volumes(reference)) for one in curves if one.steps]
     first, last = max(ends[0] for ends, _ in runs), min(ends[-1] for ends, _ in runs)
     moments = sorted({moment for ends, _ in runs for moment in ends if first <= moment <= last})
     return [(at, statistics.fmean(found[bisect_right(ends, at) - 1] for ends, found in runs)) for at in moments]
+
+
+def _known(ends: Sequence[float], found: Sequence[float | None]) -> tuple[list[float], list[float]]:
+    """From the first trial on after which every value is known."""
+    start = max((place + 1 for place, one in enumerate(found) if one is None), default=0)
+    return list(ends[start:]), [one for one in found[start:] if one is not None]
 
 
 def reached(means: Mapping[str, Sequence[tuple[float, float]]]) -> str:
@@ -267,10 +274,13 @@ def drawn(means: Mapping[str, Sequence[tuple[float, float]]], reference: float) 
     return curves_svg(lines, "CPU seconds of workers", title, title=title)
 
 
-def spread(values: Sequence[float], digits: int) -> str:
-    """The mean, with the standard deviation of several."""
-    mean = f"{statistics.fmean(values):,.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):,.{digits}f}" if len(values) > 1 else mean
+def spread(values: Sequence[float | None], digits: int) -> str:
+    """The mean, with the standard deviation of several; `–` unless all are known."""
+    known = [one for one in values if one is not None]
+    if len(known) < len(values):
+        return "–"
+    mean = f"{statistics.fmean(known):,.{digits}f}"
+    return f"{mean} ± {statistics.stdev(known):,.{digits}f}" if len(known) > 1 else mean
 
 
 if __name__ == "__main__":

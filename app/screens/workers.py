@@ -327,7 +327,7 @@ not. Workers and runner are separate processes: closing this app does not stop t
             running, own = len(workers_of(now, self._live())), own_slots(now, news.capacity)
             state = fmt.state(now.study.state.value, ascii_only=self.ui.ascii_only)
             title += f"   {safe_line(now.study.name, 40)} {state}, {running} of {own}; + - change that"
-        entitle(self._table("slots"), title=title)
+        entitle(self._table("slots"), title=Text(title))
         self.refresh_keys()
         self.follow()
 

@@ -102,7 +102,7 @@ def test_old_mouse_bytes_do_not_end_the_app(shown: PtyTerminal) -> None:
     shown.send(b"\x1b[M \xe0\x80\x1b[M#\xe0\x80\xff\xfe\x1b[M \xc3\xa9")
     shown.send("\x03")
     assert (0, True) == (shown.wait_end(), shown.is_clean)
-    assert [True, False] == ["Studies" in shown.text, "Traceback" in shown.text]
+    assert [True, False] == ["Welcome" in shown.text, "Traceback" in shown.text]
 
 
 # --------------------------------------------------------------------------------------------------------- job control
@@ -119,7 +119,7 @@ def test_suspend_and_resume_from_a_shell(tmp_path: Path) -> None:
             starts = terminal.output.count(b"\x1b[?1049h")
             terminal.send(comeback)
             terminal.wait("a new start", lambda n=starts: terminal.output.count(b"\x1b[?1049h") > n)
-        terminal.wait_for("Studies")
+        terminal.wait_for("Welcome")
         terminal.wait_for(READY)
         terminal.send("q")
         terminal.wait("the shell", lambda: terminal.is_clean)
@@ -161,7 +161,7 @@ def test_continuing_what_was_not_stopped(shown: PtyTerminal) -> None:
     shown.process.send_signal(signal.SIGSTOP)
     shown.process.send_signal(signal.SIGCONT)
     shown.wait("a new start", lambda: b"\x1b[?1049h" in shown.output[drawn:])
-    shown.wait_for("Studies")
+    shown.wait_for("Welcome")
     shown.wait_for(READY)
     shown.send("q")
     assert (0, True) == (shown.wait_end(), shown.is_clean)
