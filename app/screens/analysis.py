@@ -115,15 +115,16 @@ seconds; everything else follows the study live.
     def _name_tabs(self) -> None:
         """The chosen tab in brackets; in a narrow window the others are only numbers."""
         names = list(self.tabs)
-        whole = sum(len(name) + 5 for name in names) <= self.size.width
+        whole = sum(len(name) + 3 for name in names) + 2 <= self.size.width
         text = Text(no_wrap=True, overflow="ellipsis")
         self._starts = {}
         for place, name in enumerate(names):
             self._starts[name] = text.cell_len
             if name == self.current:
+                text.append(" " if whole and place else "")
                 text.append(f"[{place} {name}]", "bold reverse" if self.ui.is_plain else "bold underline cyan")
             else:
-                text.append(f" {place} {name} " if whole else f" {place} ", "dim")
+                text.append(f" {place} {name}" if whole else f" {place} ", "dim")
         self.query_one("#analysis-tabs", Line).say(text)
 
     def jumps(self) -> list[tuple[int, int, Callable[[], object]]]:

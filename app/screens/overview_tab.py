@@ -107,7 +107,7 @@ class OverviewTab(Tab):
         view, content = self._shown
         self._draw_history(view, content.found)
         make = partial(timeline_drawing, content.ran) if content.ran else None
-        self._draw("timeline", content.ran, make, NO_TIME, "Timeline: when each trial ran, and how it ended")
+        self._draw("timeline", content.ran, make, NO_TIME, "Timeline: how each trial ended")
         found, why = self._importance.found, self._importance.why_none
         make = partial(weights_drawing, found) if found else None
         self._draw("weights", (found, why), make, why, "Importance of parameters")
