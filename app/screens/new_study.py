@@ -226,7 +226,8 @@ your changes. The file itself is never changed.
         if news.raw is None or news.raw == self._raw:
             return before != self._gone
         self._raw = dict(news.raw)
-        self._lay_out(getattr(self.focused, "name", None) or "")
+        elsewhere = getattr(self.focused, "id", "") in ("other-key", "start")
+        self._lay_out(None if elsewhere else getattr(self.focused, "name", None) or "")
         self.ui.tell(f"{self.config.path.name} was changed on disk: its new values are shown, your changes kept.")
         return False
 
@@ -479,7 +480,11 @@ your changes. The file itself is never changed.
         return study_form.changes(self.fields, self._words)
 
     @work(name=WAITED_FOR, exclusive=True, group="form")
-    async def _lay_out(self, focus: str = "") -> None:
+    async def _lay_out(self, focus: str | None = "") -> None:
+        """All lines anew, with the focus on that one or else the first; None leaves it where it is.
+
+        When the form appears, the field of the path that is hidden passes its focus on to any widget that is there.
+        """
         box = self.query_one("#fields", Vertical)
         words = self._words
         longest = max((len(field.key.label or field.key.name) for field in self.fields), default=0)
@@ -489,8 +494,8 @@ your changes. The file itself is never changed.
             await box.mount_all(rows)
         self.query_one("#form").border_title = Text(safe_line(self.config.path.name if self.config else "", 80))
         inputs = {str(i.name): i for i in box.query(Input)}
-        chosen = inputs.get(focus) or next(iter(inputs.values()), None)
-        if chosen is not None and (focus or getattr(self.focused, "id", "") not in ("other-key", "start")):
+        chosen = None if focus is None else inputs.get(focus) or next(iter(inputs.values()), None)
+        if chosen is not None:
             chosen.focus()
         self._judge()
         self.refresh_keys()

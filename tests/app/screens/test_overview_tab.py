@@ -26,7 +26,7 @@ async def test_a_study_on_one_page(ws: Workspace, monkeypatch: pytest.MonkeyPatc
     screen = StudyScreen("demo")
     async with playing(ws, screen) as pilot:
         await pilot.press("o")
-        for words in ("History of exact: the line is", "Timeline: when each trial", "80%", "exact ↑ over params ↓"):
+        for words in ("History of exact: the line is", "Timeline: how each trial", "80%", "exact ↑ over params ↓"):
             await shown(pilot, words)
         tab = pilot.app.screen.query_one(OverviewTab)
         assert not tab.has_class("-column")
