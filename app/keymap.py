@@ -370,6 +370,17 @@ ACTIONS: tuple[Action, ...] = (
         "open-twin", "o", "open_twin", "Open the trial that has these values", ("queue", "rerun"), "trial", 4, "open it"
     ),
     # ---- rerun
+    Action(
+        "change-setting",
+        "enter",
+        "change",
+        "Type a value for the setting",
+        ("rerun",),
+        "trial",
+        1,
+        "change",
+        palette=False,
+    ),
     Action("rerun-previous", "up", "setting(-1)", "Setting above", ("rerun",), "view", palette=False),
     Action("rerun-next", "down", "setting(1)", "Setting below", ("rerun",), "view", palette=False),
     # ---- promote

@@ -160,5 +160,6 @@ def weights_drawing(found: Sequence[Importances], look: Look) -> Drawing:
     lines = list[str]()
     for one in known:
         items = [Bar(weight.parameter, weight.share, f"{weight.share:.0%}") for weight in one.weights[:rows]]
-        lines += [safe_line(one.objective, look.width), *bars(items, look.width, ascii_only=look.plain)]
+        # A column stays free: where panes have no borders, the next chart begins right behind it.
+        lines += [safe_line(one.objective, look.width), *bars(items, look.width - 1, ascii_only=look.plain)]
     return Drawing("\n".join(lines[: look.height]), drawn=bool(lines))

@@ -225,7 +225,8 @@ trial is opened instead.
             field.placeholder = choice.range
 
     @on(LineTable.Chosen, "#settings-list")
-    def chosen(self) -> None:
+    def action_change(self) -> None:
+        """Type a value for the setting under the cursor."""
         self.query_one("#value", Input).focus()
 
     def action_setting(self, by: int) -> None:
@@ -315,6 +316,8 @@ trial is opened instead.
                 return self.outlook is not None and self.outlook.twin is not None
             case "setting":
                 return self.news is not None
+            case "change":
+                return self.news is not None and self.query_one("#settings-list").has_focus
         return True
 
     def action_open_twin(self) -> None:
