@@ -92,9 +92,10 @@ What may change while a study runs. `enter` edits the value in one line, which i
 removes a threshold or restores the whole range. Every change is recorded, `u` undoes the newest, `h` lists them all.
 """
 
-    def __init__(self, study_name: str) -> None:
+    def __init__(self, study_name: str, key: str = "") -> None:
+        """`key`: where the cursor is at first."""
         super().__init__()
-        self.study_name = study_name
+        self.study_name, self._first = study_name, key
         self.news: SettingsNews | None = None
         self._listing: Listing[Setting] = Listing(
             "setting",
@@ -131,6 +132,9 @@ removes a threshold or restores the whole range. Every change is recorded, `u` u
         rows = [setting_row(one, self._left_out) for one in listing.shown(news.settings)]
         self.query_one(Split).suit(whole_width(heads, rows))
         table.show(heads, rows, empty=listing.no_match(self.key_for))
+        if self._first:
+            table.move_to(self._first)
+            self._first = ""
         changed = sum(one.change is not None for one in news.settings)
         entitle(table, title=listing.title("Settings", f"Settings: {changed} changed", columns, self.key_for))
         self._show_chosen()

@@ -26,7 +26,7 @@ from bertdistill.app.text.safe import safe_line
 from bertdistill.app.views import trial_columns
 from bertdistill.app.views.curves import PREPARATION, TrialCurve
 from bertdistill.app.views.habits import IMPORTANCE, Habits, read_habits
-from bertdistill.app.views.study_card import DIAGNOSED_KEYS, ENDED_KEYS, diagnosis_words, ended_words
+from bertdistill.app.views.study_card import DIAGNOSED_KEYS, ENDED_KEYS, diagnosis_words, ended_words, named_setting
 from bertdistill.app.views.study_log import study_log
 from bertdistill.app.views.trial_card import trial_card
 from bertdistill.app.views.view import StudyView
@@ -659,7 +659,8 @@ Of logged runs the metrics on the axes of the chart (`X`, `Y` there) are the obj
     def action_settings(self) -> None:
         from bertdistill.app.screens.settings import SettingsScreen
 
-        self.ui.push_screen(SettingsScreen(self.study_name))
+        diagnosis = self.news.view.study.diagnosis if self.news is not None else ""
+        self.ui.push_screen(SettingsScreen(self.study_name, named_setting(diagnosis)))
 
 
 def _first(view: StudyView, trials: Sequence[Trial]) -> int:

@@ -20,6 +20,7 @@ SEPARATOR = " · "
 ENDED_KEYS = ("promote", "analysis", "settings", "copy")
 DIAGNOSED_KEYS = ("pause-study", "settings")
 RESUME = re.compile(r"(?:bertdistill-tui )?engine resume \S+")
+LIMIT = "runner.min_free_gb"
 MOST_RUNNING = 3
 WITHIN = 1.0
 """Points of the teacher's score within which a student counts as good as it."""
@@ -56,7 +57,12 @@ def diagnosis_words(diagnosis: str, keys: Mapping[str, str]) -> str:
     `keys` are those of the actions `DIAGNOSED_KEYS`.
     """
     words = RESUME.sub(f"{keys['pause-study']} resumes it", diagnosis)
-    return words.replace("runner.min_free_gb", f"runner.min_free_gb ({keys['settings']})")
+    return words.replace(LIMIT, f"{LIMIT} ({keys['settings']})")
+
+
+def named_setting(diagnosis: str) -> str:
+    """The setting that a diagnosis tells to change; empty if it names none."""
+    return LIMIT if LIMIT in diagnosis else ""
 
 
 def ended_words(view: StudyView, keys: Mapping[str, str]) -> str:

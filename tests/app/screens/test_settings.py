@@ -14,11 +14,12 @@ from bertdistill.app.keymap import of
 from bertdistill.app.screens.dialogues import Ask
 from bertdistill.app.screens.history import HistoryScreen
 from bertdistill.app.screens.settings import SettingsScreen
+from bertdistill.app.screens.study import StudyScreen
 from bertdistill.app.ui import BertDistill
 from bertdistill.app.widgets.table import LineTable
 from bertdistill.engine.contract.workspace import Workspace
 from bertdistill.engine.steering import actions
-from bertdistill.store import writes
+from bertdistill.store import reads, writes
 from bertdistill.store.rows import Request, StudyState, TrialState
 from bertdistill.store.writing import Writing
 
@@ -229,3 +230,25 @@ async def test_what_came_of_it_hides_nothing(ws: Workspace, size: Any) -> None:
         await type_value(pilot, "budget.hours", "0")
         await pilot.press("enter")
         await until(pilot, lambda: "no limit" in line_of(pilot, "budget.hours"), "no limit")
+
+
+async def test_the_setting_that_a_diagnosis_names_has_the_cursor(ws: Workspace, edit: Edit) -> None:
+    """From the study that waits for room to the limit, by the key that its banner names."""
+
+    def full(session: Writing) -> None:
+        study = reads.study(session, "demo")
+        words = "only 1.0 GB of the disk are free: free some, or lower runner.min_free_gb"
+        writes.set_study_state(session, study.id, StudyState.PAUSED, now=9.0, diagnosis=words)
+
+    edit(full)
+    async with playing(ws, StudyScreen("demo")) as pilot:
+        await shown(pilot, "runner.min_free_gb (E)")
+        await pilot.press("E")
+        await until(
+            pilot,
+            lambda: (
+                isinstance(pilot.app.screen, SettingsScreen)
+                and pilot.app.screen.query_one(LineTable).cursor_key == "runner.min_free_gb"
+            ),
+            "the limit",
+        )
