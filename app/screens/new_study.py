@@ -481,7 +481,7 @@ your changes. The file itself is never changed.
 
     @work(name=WAITED_FOR, exclusive=True, group="form")
     async def _lay_out(self, focus: str | None = "") -> None:
-        """All lines anew, with the focus on that one or else the first; None leaves it where it is.
+        """Replace all lines, with the focus on that one or else the first; None leaves it where it is.
 
         When the form appears, the field of the path that is hidden passes its focus on to any widget that is there.
         """
