@@ -101,7 +101,8 @@ class Once:
         screen: Any = self
         if screen.app.screen is not self:
             return AwaitComplete()
-        closed: AwaitComplete = super().dismiss(result)  # type: ignore[misc]  # of the Screen that it is mixed into
+        mixed_into: Any = super()
+        closed: AwaitComplete = mixed_into.dismiss(result)
         return closed
 
 

@@ -1,4 +1,7 @@
-"""Commands that analyse a study: analysis, compare, errors. They parse, call an analysis and print."""
+"""Commands that analyse a study: analysis, compare, errors. They parse, call an analysis and print.
+
+It is longer than 400 lines because one command has a part for each tab of the analysis, with what each prints.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a person reads about the analyses, as plain text. It reads no store, computes nothing and prints nothing."""
+"""What a person reads about the analyses, as plain text. It reads no store, computes nothing and prints nothing.
+
+It is longer than 400 lines because it has a function for each part of the analysis, and these share their tables.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What every full screen shares: its place in the key table, the header and the footer, and how it is updated.
 
 It knows no store: the App calls `read` in a thread and then `show` on the UI thread, whenever something changed.
+It is longer than 400 lines because it is one class: header, footer, panes and lists share the keys that it hands out.
 """
 
 from __future__ import annotations

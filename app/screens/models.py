@@ -1,6 +1,7 @@
 """The promoted models: versions with their verified scores, aliases, report and card; and a way to try one.
 
 It decides nothing. A version whose verification has ended is settled when it is read.
+It is longer than 400 lines because the list, the report beside it and every action on a version share its cursor.
 """
 
 from __future__ import annotations

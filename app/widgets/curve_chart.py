@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 
@@ -139,7 +139,7 @@ not finite are counted in the title and never drawn.
 
     def redraw(self) -> None:
         self._draw()
-        self.app.look_again()  # type: ignore[attr-defined]  # the App of this program; for the values between
+        self._read_again()  # the values between
 
     def centre(self) -> tuple[float, float] | None:
         """The crosshair, if there is one."""
@@ -176,7 +176,11 @@ not finite are counted in the title and never drawn.
         self._set += 1
         self.forget_zoom()
         self._curves = ()
-        self.app.look_again()  # type: ignore[attr-defined]  # the App of this program
+        self._read_again()
+
+    def _read_again(self) -> None:
+        program: Any = self.app
+        program.look_again()
 
 
 def small_curve(curve: TrialCurve) -> Curve:

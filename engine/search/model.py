@@ -135,8 +135,7 @@ class Model:
         """What an objective is expected to be before any trial, but for its level: the score without training."""
         if self._hinted is None or self._hints[0].objective != i:
             return np.zeros(len(rows))
-        found: Array = self._hinted.at(self._hint_columns(rows))[0]
-        return found
+        return self._hinted.mean(self._hint_columns(rows))
 
     def _hint_columns(self, rows: Rows) -> Array:
         shape = np.full_like(rows, np.nan)
